@@ -8,4 +8,5 @@ function(rouage_generate script input output)
     COMMAND Python3::Interpreter "${CMAKE_SOURCE_DIR}/scripts/${script}" "${CMAKE_SOURCE_DIR}/${input}" "${CMAKE_BINARY_DIR}/generated/${output}"
     DEPENDS "${CMAKE_SOURCE_DIR}/scripts/${script}" "${CMAKE_SOURCE_DIR}/${input}"
     COMMENT "${input} -> ${output}" VERBATIM)
+  set_property(GLOBAL APPEND PROPERTY ROUAGE_GENERATED "${CMAKE_BINARY_DIR}/generated/${output}")
 endfunction()

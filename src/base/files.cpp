@@ -138,9 +138,7 @@ void append_line(const fs::path& path, std::string_view line) {
   if (::fdatasync(file.get()) != 0) throw Error(ErrorCode::FileUnwritable, last_error()).file(path);
 }
 
-StagedFolder::StagedFolder(fs::path destination) : destination_(std::move(destination)) {
-  const fs::path parent = destination_.has_parent_path() ? destination_.parent_path() : fs::path(".");
-  staging_ = parent / ("." + destination_.filename().string() + "." + std::to_string(::getpid()) + ".part");
+StagedFolder::StagedFolder(fs::path staging) : staging_(std::move(staging)) {
   std::error_code ignored;
   fs::remove_all(staging_, ignored);
   make_folder(staging_);
@@ -152,11 +150,12 @@ StagedFolder::~StagedFolder() {
   fs::remove_all(staging_, ignored);
 }
 
-void StagedFolder::publish() {
+void StagedFolder::publish(const fs::path& destination) {
+  if (destination.has_parent_path()) make_folder(destination.parent_path());
   std::error_code failure;
-  fs::remove_all(destination_, failure);
-  fs::rename(staging_, destination_, failure);
-  if (failure) throw Error(ErrorCode::FileUnwritable, failure.message()).file(destination_);
+  fs::remove_all(destination, failure);
+  fs::rename(staging_, destination, failure);
+  if (failure) throw Error(ErrorCode::FileUnwritable, failure.message()).file(destination);
   published_ = true;
 }
 

@@ -2,7 +2,7 @@
 ///
 ///   Bytes bytes = read_file(path, 512 * kMebibyte);             // Errors: FileMissing, FileTooLarge
 ///   write_file_atomic(path, bytes);                             // a reader sees the old file or the new one, whole
-///   StagedFolder staged(out / "film");  ...write into staged.path()...;  staged.publish();
+///   StagedFolder staged(out / ".staging");  ...write into staged.path()...;  staged.publish(out / "film");
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -30,20 +30,20 @@ void write_file(const std::filesystem::path& path, std::span<const std::uint8_t>
 /// One line added and flushed to the disk: journals.  Errors: FileUnwritable.
 void append_line(const std::filesystem::path& path, std::string_view line);
 
-/// A folder that appears whole or not at all: files go to a hidden sibling, `publish` renames it into place (an older
-/// folder of that name is replaced). Without publish the destructor removes it. Nothing is flushed to the disk: who must
+/// A folder that appears whole or not at all: files go to `staging` (made empty; same file system as the destination),
+/// `publish` renames it into place, making parents and replacing an older folder of that name. Without publish the destructor removes it. Nothing is flushed to the disk: who must
 /// survive a power cut compares digests afterwards, as the journal of `rouage analyze` does.
 class StagedFolder {
  public:
-  explicit StagedFolder(std::filesystem::path destination);
+  explicit StagedFolder(std::filesystem::path staging);
   ~StagedFolder();
   StagedFolder(const StagedFolder&) = delete;
   StagedFolder& operator=(const StagedFolder&) = delete;
   const std::filesystem::path& path() const { return staging_; }
-  void publish();
+  void publish(const std::filesystem::path& destination);
 
  private:
-  std::filesystem::path destination_, staging_;
+  std::filesystem::path staging_;
   bool published_ = false;
 };
 

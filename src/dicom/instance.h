@@ -18,6 +18,17 @@ struct RawAttribute {
   Bytes value;
 };
 
+/// How stored values become grey: what a presentation state must repeat, because it replaces the image's own grey
+/// transformations (PS3.4 N.2). First window only; tables (LUT sequences) are not repeated and are said by `has_lut`.
+struct GreyPipeline {
+  std::string photometric;  ///< (0028,0004): "MONOCHROME1", "MONOCHROME2", "RGB"...; "" when unknown
+  std::optional<double> rescale_slope, rescale_intercept;
+  std::string rescale_type;
+  std::optional<double> window_center, window_width;
+  std::string voi_function;  ///< (0028,1056): "", "LINEAR", "LINEAR_EXACT" or "SIGMOID"
+  bool has_lut = false;      ///< a Modality or VOI LUT Sequence is there
+};
+
 struct InstanceHeader {
   std::string sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid, transfer_syntax_uid;
   std::string modality;              ///< (0008,0060)
@@ -42,6 +53,7 @@ struct InstanceHeader {
   Digest file_digest;                ///< SHA-256 of the file's bytes
   /// The instance did not exist as DICOM: made from a PNG or JPEG by --as-film; its UIDs are derived from the bytes.
   bool made_from_picture = false;
+  GreyPipeline grey;
   std::vector<std::string> warnings;  ///< said to the user and kept with the result
 };
 

@@ -11,7 +11,8 @@ inline constexpr double kPi = 3.14159265358979323846;
 
 /// e^x for |x| < 700, relative error below 1e-14: x = n ln 2 + r, Taylor series in r.
 inline double exponential(double x) {
-  constexpr double kLog2E = 1.44269504088896340736, kLn2High = 6.93147180369123816490e-01, kLn2Low = 1.90821492927058770002e-10;
+  constexpr double kLog2E = 1.44269504088896340736, kLn2High = 6.93147180369123816490e-01,
+                   kLn2Low = 1.90821492927058770002e-10;
   const double n = std::floor(x * kLog2E + 0.5);
   const double r = (x - n * kLn2High) - n * kLn2Low;
   double sum = 1.0;
@@ -46,9 +47,13 @@ inline double sine(double x) {
   }
   return sum;
 }
-inline double cosine(double x) { return sine(x + kPi / 2); }
+inline double cosine(double x) {
+  return sine(x + kPi / 2);
+}
 /// x^p for x >= 0.
-inline double power(double x, double p) { return x <= 1e-12 ? 0.0 : exponential(p * logarithm(x)); }
+inline double power(double x, double p) {
+  return x <= 1e-12 ? 0.0 : exponential(p * logarithm(x));
+}
 /// 0 below a, 1 above b, smooth between (cubic).
 inline double smooth_step(double a, double b, double x) {
   const double t = x <= a ? 0.0 : x >= b ? 1.0 : (x - a) / (b - a);
@@ -91,7 +96,8 @@ inline double poisson(double mean, std::uint64_t key, std::uint64_t counter) {
   const std::uint64_t second = mix(key + 2 * counter + 1);
   std::uint32_t sum = 0;
   for (int shift = 0; shift < 64; shift += 16)
-    sum += static_cast<std::uint32_t>((first >> shift) & 0xFFFF) + static_cast<std::uint32_t>((second >> shift) & 0xFFFF);
+    sum +=
+        static_cast<std::uint32_t>((first >> shift) & 0xFFFF) + static_cast<std::uint32_t>((second >> shift) & 0xFFFF);
   // Mean of eight uniforms on 0..65535 is 4*65535, variance 8*(65536^2-1)/12.
   const double g = (static_cast<double>(sum) - 4 * 65535.0) / 53510.0;
   const double n = mean + std::sqrt(mean) * g + (g * g - 1) / 6;

@@ -15,11 +15,12 @@ std::pair<std::uint32_t, std::uint32_t> pixel_range(double low, double high, std
 Span cut(const Ellipsoid& body, const Ray& ray) {
   // The ray is linear in z: (px, py, 0) + z (-px/L, -py/L, 1). In the ellipsoid's frame, scaled to the unit ball, it
   // meets |o + z d| = 1.
-  const double cos_tilt = body.tilt == 0 ? 1 : cosine(body.tilt), sin_tilt = body.tilt == 0 ? 0 : sine(body.tilt);
   const double ox = ray.px - body.centre.x, oy = ray.py - body.centre.y, oz = -body.centre.z;
   const double dx = -ray.px / kSourceMm, dy = -ray.py / kSourceMm;
-  const double o[3] = {(ox * cos_tilt + oy * sin_tilt) / body.rx, (-ox * sin_tilt + oy * cos_tilt) / body.ry, oz / body.rz};
-  const double d[3] = {(dx * cos_tilt + dy * sin_tilt) / body.rx, (-dx * sin_tilt + dy * cos_tilt) / body.ry, 1 / body.rz};
+  const double o[3] = {(ox * body.cos_tilt + oy * body.sin_tilt) / body.rx,
+                       (-ox * body.sin_tilt + oy * body.cos_tilt) / body.ry, oz / body.rz};
+  const double d[3] = {(dx * body.cos_tilt + dy * body.sin_tilt) / body.rx,
+                       (-dx * body.sin_tilt + dy * body.cos_tilt) / body.ry, 1 / body.rz};
   const double a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
   const double b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2];
   const double c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1;
@@ -31,7 +32,7 @@ Span cut(const Ellipsoid& body, const Ray& ray) {
 
 double sphere_transmission(Point centre, double radius_mm, double mu_per_mm, double px_mm, double py_mm) {
   const Ray ray{px_mm, py_mm};
-  const Span inside = cut({centre, radius_mm, radius_mm, radius_mm, 0}, ray);
+  const Span inside = cut({centre, radius_mm, radius_mm, radius_mm}, ray);
   return exponential(-mu_per_mm * inside.length() * ray.stretch());
 }
 
@@ -39,8 +40,10 @@ void TubeTracer::piece(const TubePoint& a, const TubePoint& b, double wall_mm) {
   const double ma = kSourceMm / (kSourceMm - a.at.z), mb = kSourceMm / (kSourceMm - b.at.z);
   const double ax = a.at.x * ma, ay = a.at.y * ma, bx = b.at.x * mb, by = b.at.y * mb;
   const double reach = std::max(a.radius * ma, b.radius * mb);
-  const auto [c0, c1] = pixel_range(grid_.column(std::min(ax, bx) - reach), grid_.column(std::max(ax, bx) + reach), grid_.columns);
-  const auto [r0, r1] = pixel_range(grid_.row(std::min(ay, by) - reach), grid_.row(std::max(ay, by) + reach), grid_.rows);
+  const auto [c0, c1] =
+      pixel_range(grid_.column(std::min(ax, bx) - reach), grid_.column(std::max(ax, bx) + reach), grid_.columns);
+  const auto [r0, r1] =
+      pixel_range(grid_.row(std::min(ay, by) - reach), grid_.row(std::max(ay, by) + reach), grid_.rows);
   if (c0 >= c1 || r0 >= r1) return;
   c0_ = std::min(c0_, c0), c1_ = std::max(c1_, c1), r0_ = std::min(r0_, r0), r1_ = std::max(r1_, r1);
 
@@ -73,7 +76,9 @@ void TubeTracer::piece(const TubePoint& a, const TubePoint& b, double wall_mm) {
 std::vector<TubePoint> smooth_path(const std::vector<TubePoint>& knots, int steps) {
   std::vector<TubePoint> path;
   const auto count = static_cast<int>(knots.size());
-  const auto knot = [&](int i) -> const TubePoint& { return knots[static_cast<std::size_t>(std::clamp(i, 0, count - 1))]; };
+  const auto knot = [&](int i) -> const TubePoint& {
+    return knots[static_cast<std::size_t>(std::clamp(i, 0, count - 1))];
+  };
   const auto blend = [](double p0, double p1, double p2, double p3, double t) {
     return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)));
   };
@@ -81,10 +86,14 @@ std::vector<TubePoint> smooth_path(const std::vector<TubePoint>& knots, int step
     for (int s = 0; s <= steps; ++s) {
       if (s == steps && i + 2 < count) continue;
       const double t = static_cast<double>(s) / steps;
-      const auto mixed = [&](auto field) { return blend(field(knot(i - 1)), field(knot(i)), field(knot(i + 1)), field(knot(i + 2)), t); };
-      path.push_back({{mixed([](const TubePoint& p) { return p.at.x; }), mixed([](const TubePoint& p) { return p.at.y; }),
-                       mixed([](const TubePoint& p) { return p.at.z; })},
-                      mixed([](const TubePoint& p) { return p.radius; }), mixed([](const TubePoint& p) { return p.depth; })});
+      const auto mixed = [&](auto field) {
+        return blend(field(knot(i - 1)), field(knot(i)), field(knot(i + 1)), field(knot(i + 2)), t);
+      };
+      path.push_back(
+          {{mixed([](const TubePoint& p) { return p.at.x; }), mixed([](const TubePoint& p) { return p.at.y; }),
+            mixed([](const TubePoint& p) { return p.at.z; })},
+           mixed([](const TubePoint& p) { return p.radius; }),
+           mixed([](const TubePoint& p) { return p.depth; })});
     }
   return path;
 }

@@ -37,7 +37,9 @@ struct Span {
   bool empty() const { return !(first < last); }
   double length() const { return empty() ? 0 : last - first; }
 };
-inline Span common(Span a, Span b) { return {std::max(a.first, b.first), std::min(a.last, b.last)}; }
+inline Span common(Span a, Span b) {
+  return {std::max(a.first, b.first), std::min(a.last, b.last)};
+}
 /// Smallest span that holds both.
 inline Span hull(Span a, Span b) {
   if (a.empty()) return b;
@@ -45,11 +47,18 @@ inline Span hull(Span a, Span b) {
   return {std::min(a.first, b.first), std::max(a.last, b.last)};
 }
 
-/// Axes of lengths rx, ry, rz; rx and ry turned by `tilt` (radians, from +x towards +y) in the film plane.
+/// Half axes rx, ry, rz; rx and ry turned in the film plane by the angle of which cosine and sine are held (from +x
+/// towards +y).
 struct Ellipsoid {
   Point centre;
-  double rx = 1, ry = 1, rz = 1, tilt = 0;
+  double rx = 1, ry = 1, rz = 1;
+  double cos_tilt = 1, sin_tilt = 0;
 };
+inline Ellipsoid tilted(Ellipsoid body, double degrees) {
+  body.cos_tilt = cosine(degrees * kPi / 180);
+  body.sin_tilt = sine(degrees * kPi / 180);
+  return body;
+}
 /// Exact intersection, empty when the ray misses.
 Span cut(const Ellipsoid& body, const Ray& ray);
 

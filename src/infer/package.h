@@ -47,7 +47,7 @@ struct PackageInput {
   int size = 0;               ///< square, pixels
   int channels = 1;
   std::string resize;         ///< "squeeze_area": whole film squeezed to size x size by area averaging
-  std::string normalisation;  ///< "film_standardise" (mean 0, SD 1, clipped) | "scale_1024" (0..1 -> -1024..1024) | "unit" (0..1)
+  std::string normalisation;  ///< "film_standardise" (mean 0, SD 1, clipped) | "scale_1024" (0..1 -> -1024..1024) | "scale_255" | "unit" (0..1)
   double clip = 0;            ///< film_standardise: values beyond +-clip are clipped; 0: not
 };
 
@@ -65,7 +65,7 @@ struct Package {
   std::optional<double> minimum_age_a;
   PackageInput input;
   std::string model_file, features, logits, head_weight, head_bias;  ///< graph names; features etc. may be empty
-  std::string guided_file, guided_target, guided_gradient;           ///< empty where there is no guided graph
+  std::string guided_file, guided_image, guided_target, guided_gradient;  ///< empty where there is no guided graph
   std::vector<PackageOutput> outputs;
   std::map<std::string, double> numbers;  ///< further numeric settings, flattened: "sharpness.threshold", "aspect.maximum"
   std::vector<PackageFigure> performance;
@@ -88,19 +88,26 @@ class LoadedModel {
   const Session* guided() const;
   /// Head weights [outputs][channels], read once from the graph's constant output; empty where there is none.
   const Tensor& head_weight() const;
+  /// Head biases [outputs]; empty where the package names none.
+  const Tensor& head_bias() const;
+  /// One picture through the net: the named outputs, every value finite.  input: [1, channels, size, size].
+  /// Errors: OutputInvalid (names the output), InferenceFailed, ModelInvalid.
+  std::vector<Tensor> answer(const Tensor& input, const std::vector<std::string>& outputs) const;
 
  private:
+  void read_head() const;
   Package package_;
   SessionOptions options_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<Session> net_, guided_;
-  mutable std::unique_ptr<Tensor> head_weight_;
+  mutable std::unique_ptr<Tensor> head_weight_, head_bias_;
 };
 
 std::shared_ptr<const LoadedModel> load(Package package, const SessionOptions& options);
 
 /// The film as the net's input tensor [1, channels, size, size], by the package's resize and normalisation.
-/// Errors: PackageInvalid for a normalisation that this version does not know.
+/// Errors: PackageInvalid for a normalisation that this version does not know; InputRange for a film whose values are
+/// not finite or not within 0..1.
 Tensor film_tensor(const image::Film& film, const PackageInput& input);
 
 /// Area-averaging squeeze of row-major `values` to size x size (bilinear on an axis where it is smaller); exposed for

@@ -52,15 +52,15 @@ TEST_F(Files, WrittenAtomicallyLeaveNothingBeside) {
 
 TEST_F(Files, AStagedFolderAppearsOnlyWhenPublished) {
   {
-    const StagedFolder staged(folder_ / "film");
+    const StagedFolder staged(folder_ / "staging");
     write_file(staged.path() / "f", Bytes{1, 2});
-    EXPECT_FALSE(fs::exists(folder_ / "film"));
+    EXPECT_TRUE(fs::exists(staged.path() / "f"));
   }
   EXPECT_TRUE(fs::is_empty(folder_));
-  StagedFolder staged(folder_ / "film");
+  StagedFolder staged(folder_ / "staging");
   write_file(staged.path() / "f", Bytes{1, 2});
-  staged.publish();
-  EXPECT_EQ(read_file(folder_ / "film" / "f", 10), (Bytes{1, 2}));
+  staged.publish(folder_ / "study" / "film");
+  EXPECT_EQ(read_file(folder_ / "study" / "film" / "f", 10), (Bytes{1, 2}));
 }
 
 TEST_F(Files, OneProcessAtATimeHoldsAFolder) {

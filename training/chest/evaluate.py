@@ -174,9 +174,10 @@ def main():
     age_oof = np.zeros(len(of))
     truth_oof = oof.target[:, AGE] * AGE_SCALE + AGE_OFFSET
     for f in set(of):     # cross-fitted
-        s, b = line_fit(oof.logits[of != f, AGE], truth_oof[of != f])
+        others = of != f if (of != f).any() else of == f
+        s, b = line_fit(oof.logits[others, AGE], truth_oof[others])
         age_oof[of == f] = s * oof.logits[of == f, AGE] + b
-    metadata = metadata_scores(oof.rows, oof.target, of)
+    metadata = metadata_scores(oof.rows, oof.target, of) if len(set(of)) > 1 else None
     performance = aurocs(oof, oof_name, metadata) + means(oof, oof_name) + age_figures(oof, age_oof, oof_name)
     performance += aurocs(cal, cal_name) + means(cal, cal_name)
     performance += [dict(r, note="offset and scale fitted on these films") for r in age_figures(cal, age_cal, cal_name)]

@@ -100,7 +100,8 @@ def main():
     p.add_argument("--dropout", type=float, default=0.2)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--resume", action="store_true")
-    p.add_argument("--quiet-every", type=int, default=5)
+    p.add_argument("--judge-every", type=int, default=5, help="epochs between out-of-fold summaries (never used to choose)")
+    p.add_argument("--stop-after", type=int, default=0, help="end after this epoch of the schedule; 0: run it to its end")
     a = p.parse_args()
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -176,7 +177,7 @@ def main():
             total += float(loss)
         last = epoch + 1 == epochs
         line = f"{a.out.stem} epoch {epoch + 1}/{epochs} size {size} loss {total / steps:.3f} wall {time.time() - began:.0f}s cpu {time.process_time() - cpu:.0f}s"
-        if len(held) and (last or (epoch + 1) % a.quiet_every == 0):
+        if len(held) and (last or (epoch + 1) % a.judge_every == 0):
             judge = copy.deepcopy(net)
             judge.load_state_dict(average.state)
             inputs = cached(rows, WORK, size, exact=True)[held] if last else standardise(shrink_cache(films[held], size)[:, None].float())[:, 0].numpy()
@@ -189,6 +190,8 @@ def main():
         torch.save(dict(net=net.state_dict(), average=average.state, average_steps=average.steps, optimiser=optimiser.state_dict(),
                         epoch=epoch + 1, rng=rng.get_state(), shape=net.shape, size=size, arguments=json.dumps(vars(a), default=str)), temporary)
         os.replace(temporary, a.out)
+        if epoch + 1 == a.stop_after:
+            break
 
 
 if __name__ == "__main__":

@@ -208,9 +208,9 @@ def batch(rng, films: np.ndarray, child: np.ndarray, outliers: np.ndarray):
         w[i, [L["not_chest"], L["two_films"]]] = 1
     x = torch.from_numpy(np.concatenate([films, outliers])).float().unsqueeze(1) / 255
     grid = F.affine_grid(torch.from_numpy(theta), (b + c, 1, SIZE, SIZE), align_corners=False)
-    border = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    black = F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    out = torch.where(torch.from_numpy(rng.random(b + c) < 0.3).view(-1, 1, 1, 1), border, black)
+    out = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    outside = (grid.abs() > 1).any(3).unsqueeze(1) & torch.from_numpy(rng.random(b + c) < 0.7).view(-1, 1, 1, 1)
+    out = out.masked_fill(outside, 0)  # black beyond the film, or its edge repeated
     for i, case in enumerate(cases):
         if case == "two_films":
             j = int(rng.integers(0, b))

@@ -20,7 +20,7 @@ from preprocess import film_to_input, resize  # noqa: E402,F401  the contract sh
 
 DATA = Path(os.environ.get("ROUAGE_DATA", HERE.parents[2] / "shared" / "data"))
 WORK = Path(os.environ.get("ROUAGE_GATE_WORK", "/tmp/rouage-gate"))
-FOLDS = 3
+FOLDS = 4
 CACHE_PX = 160
 TRAIN_SOURCES = ("nih", "nih64", "effusion", "kermany")
 

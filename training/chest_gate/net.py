@@ -22,9 +22,9 @@ class Block(nn.Module):
         return torch.relu(x + self.body(x))
 
 
-def down(ci: int, co: int, k: int = 3) -> nn.Sequential:
+def down(ci: int, co: int) -> nn.Sequential:
     """[N,ci,h,w] -> [N,co,h/2,w/2]."""
-    return nn.Sequential(nn.Conv2d(ci, co, k, 2, k // 2, bias=False), nn.BatchNorm2d(co), nn.ReLU(inplace=True))
+    return nn.Sequential(nn.Conv2d(ci, co, 3, 2, 1, bias=False), nn.BatchNorm2d(co), nn.ReLU(inplace=True))
 
 
 class GateNet(nn.Module):
@@ -33,8 +33,8 @@ class GateNet(nn.Module):
     def __init__(self, dropout: float = 0.3):
         super().__init__()
         self.features = nn.Sequential(
-            down(1, 16, 5), down(16, 32), Block(32), down(32, 64), Block(64), down(64, 128), Block(128),
-            down(128, 160))
+            nn.Conv2d(1, 32, 6, 4, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True),  # [N,32,32,32]
+            down(32, 64), Block(64), down(64, 128), Block(128), down(128, 160))
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(160 * 16, 96), nn.ReLU(inplace=True),
                                   nn.Dropout(dropout), nn.Linear(96, len(LABELS)))
 

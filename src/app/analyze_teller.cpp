@@ -1,0 +1,111 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "app/analyze.h"
+#include "base/host.h"
+#include "page/page.h"
+
+namespace rouage::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Films shown finding by finding; with more, one row a film.
+constexpr std::size_t kDetailedFilms = 6;
+
+std::string percent(const Json& probability) {
+  return probability.is_number() ? fixed_text(probability.get<double>(), 2) : "-";
+}
+
+std::string age_text(const Json& document) {
+  for (const Json& m : document.value("measurements", Json::array()))
+    if (m.value("name", "") == "estimated_age") {
+      std::string text = fixed_text(m.value("value", 0.0), 0);
+      if (m.contains("uncertainty") && m["uncertainty"].is_number()) text += " ± " + fixed_text(m["uncertainty"].get<double>(), 0);
+      return text;
+    }
+  return "";
+}
+
+std::string positives_text(const Json& document, const std::string& language) {
+  std::string text;
+  for (const Json& finding : document.value("findings", Json::array()))
+    if (finding.value("positive", false))
+      text += (text.empty() ? "" : ", ") + page::label_text(language, finding.value("label", "")) + " " +
+              percent(finding.value("probability", Json()));
+  return text;
+}
+
+std::string score_text(const Json& document, const char* name) {
+  const Json scores = document.value("scores", Json::object());
+  return scores.contains(name) ? percent(scores[name]) : "";
+}
+
+std::string detailed(const Json& document, const std::string& language) {
+  std::string text = "\n" + document.value("input", "") + "\n";
+  if (document.value("status", "") != "done") return text + "  " + document.value("status", "") + ": " + document.value("reason", "") + "\n";
+  TextTable table({page::text(language, "column.finding"), page::text(language, "column.probability"), ""}, "<><");
+  table.row({page::label_text(language, "remarkable"), score_text(document, "remarkable"), ""});
+  std::vector<Json> findings;
+  for (const Json& finding : document.value("findings", Json::array())) findings.push_back(finding);
+  std::stable_sort(findings.begin(), findings.end(), [](const Json& a, const Json& b) {
+    const auto p = [](const Json& f) { return f["probability"].is_number() ? f["probability"].get<double>() : -1.0; };
+    return p(a) > p(b);
+  });
+  for (const Json& finding : findings)
+    table.row({page::label_text(language, finding.value("label", "")), percent(finding.value("probability", Json())),
+               finding.value("positive", false) ? "●" : ""});
+  if (const std::string age = age_text(document); !age.empty())
+    table.row({page::label_text(language, "estimated_age"), age, ""});
+  text += table.text();
+  for (const Json& warning : document.value("warnings", Json::array())) text += "  ! " + warning.get<std::string>() + "\n";
+  return text;
+}
+
+}  // namespace
+
+Teller::Teller(const AnalyzeOptions& options, std::size_t inputs) : options_(options), inputs_(inputs) {}
+
+void Teller::tell(const std::string& document) {
+  if (!options_.json) {
+    documents_.push_back(document);
+    return;
+  }
+  std::fwrite(document.data(), 1, document.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+void Teller::close() {
+  if (options_.json) return;
+  const std::string& language = options_.settings.language;
+  std::map<std::string, int> counts;
+  TextTable table({page::text(language, "column.film"), page::text(language, "column.status"),
+                   page::label_text(language, "remarkable"), page::label_text(language, "estimated_age"),
+                   page::text(language, "column.positive")},
+                  "<<>><");
+  std::string details;
+  for (const std::string& line : documents_) {
+    const Json document = Json::parse(line);
+    const bool study = document.value("level", "") == "study";
+    const std::string status = document.value("status", "");
+    if (!study) ++counts[status];
+    if (!study && inputs_ <= kDetailedFilms) details += detailed(document, language);
+    const std::string last = status == "done" ? positives_text(document, language) : document.value("reason", "");
+    const std::string name = study ? page::text(language, "row.study") + " " + document.value("input", "")
+                                   : std::filesystem::path(document.value("input", "")).filename().string();
+    table.row({name, status, score_text(document, "remarkable"), age_text(document), last});
+  }
+  fmt::print("{}{}\n", details, details.empty() ? "" : "\n");
+  fmt::print("{}\n", table.text());
+  fmt::print("{}\n{}\n", page::text(language, "summary",
+                                    {{"done", std::to_string(counts["done"])},
+                                     {"ineligible", std::to_string(counts["ineligible"])},
+                                     {"refused", std::to_string(counts["refused"])},
+                                     {"out", options_.out}}),
+             page::text(language, "research_only"));
+}
+
+}  // namespace rouage::app

@@ -1,0 +1,17 @@
+/// The commands of `rouage`. Each function adds one to the program; its callback sets the exit code.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace rouage::app {
+
+void add_analyze(CLI::App& program, int& exit_code);
+void add_work(CLI::App& program, int& exit_code);
+void add_model(CLI::App& program, int& exit_code);
+void add_phantom(CLI::App& program, int& exit_code);
+void add_doctor(CLI::App& program, int& exit_code);
+
+/// "rouage 0.1.0 (ONNX Runtime 1.30.0)"
+std::string version_text();
+
+}  // namespace rouage::app

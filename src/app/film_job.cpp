@@ -1,0 +1,169 @@
+#include "app/film_job.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/host.h"
+#include "results/results.h"
+
+namespace rouage::app {
+namespace fs = std::filesystem;
+namespace {
+
+dicom::FilmInstance read_input(const FilmJob& job, std::uint64_t max_file_mb) {
+  dicom::ReadLimits limits;
+  limits.file_bytes = max_file_mb * kMebibyte;
+  const dicom::FileKind kind = dicom::file_kind(job.path);
+  if (kind == dicom::FileKind::png || kind == dicom::FileKind::jpeg) {
+    if (!job.as_film)
+      throw Error(ErrorCode::NotDicom, "a picture, not a DICOM file")
+          .remedy("give --as-film if it is a film, with --table for age, sex and view");
+    return dicom::read_picture_as_film(job.path, job.facts, limits);
+  }
+  return dicom::read_film(job.path, limits, job.frame);
+}
+
+/// What went wrong, as the answer of the job.
+JobAnswer refusal(const std::string& input, const std::string& cog, const Error& error) {
+  const std::string code(error_entry(error.code()).name);
+  JobAnswer answer;
+  answer.status = "refused";
+  answer.error_code = code;
+  answer.message = error.what();
+  answer.document = refused_document(input, cog, code, error.what(), error.tag(), error.remedy());
+  return answer;
+}
+
+/// Runs `work` and turns every failure into a refusal that names the input.
+template <typename Work>
+JobAnswer refused_on_error(const fs::path& input, const std::string& cog, const Work& work) {
+  try {
+    return work();
+  } catch (Error& error) {
+    return refusal(input.string(), cog, error.file(input));
+  } catch (const std::bad_alloc&) {
+    return refusal(input.string(), cog, Error(ErrorCode::ImageTooLarge, "the worker's memory limit was reached").file(input));
+  } catch (const std::exception& error) {
+    return refusal(input.string(), cog, Error(ErrorCode::Internal, error.what()).file(input));
+  }
+}
+
+std::vector<std::string> write_files(const std::vector<results::ResultFile>& files, const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const results::ResultFile& file : files) {
+    write_file(folder / file.name, file.bytes);
+    names.push_back(file.name);
+  }
+  return names;
+}
+
+void write_results_json(JobAnswer& answer, const fs::path& folder, const std::string& input) {
+  answer.files.emplace_back("results.json");
+  const std::string document = with_outputs(answer.document, input, answer.files) + "\n";
+  write_file(folder / "results.json", {reinterpret_cast<const std::uint8_t*>(document.data()), document.size()});
+}
+
+/// Header of a film as its folder tells it: of the input, or of the source.dcm that stands for a picture.
+dicom::InstanceHeader header_of_finished(const fs::path& folder, const std::string& input) {
+  std::error_code ignored;
+  if (!fs::exists(folder / "source.dcm", ignored)) return dicom::read_header(input, {});
+  dicom::InstanceHeader header = dicom::read_header(folder / "source.dcm", {});
+  header.made_from_picture = true;
+  return header;
+}
+
+results::ResultFile described(const fs::path& file) {
+  results::ResultFile result;
+  result.name = file.filename().string();
+  if (file.extension() != ".dcm") return result;
+  const dicom::InstanceHeader header = dicom::read_header(file, {});
+  result.sop_class_uid = header.sop_class_uid;
+  result.sop_instance_uid = header.sop_instance_uid;
+  result.series_instance_uid = header.series_instance_uid;
+  return result;
+}
+
+}  // namespace
+
+Workshop::Workshop(RunSettings settings) : settings_(std::move(settings)), cog_(cogs::find_cog(settings_.cog)) {
+  if (cog_ == nullptr) {
+    std::string known;
+    for (const cogs::Cog& cog : cogs::all_cogs()) known += (known.empty() ? "" : ", ") + cog.name;
+    throw Error(ErrorCode::Usage, "no cog is called " + settings_.cog).remedy("known: " + known);
+  }
+  std::vector<fs::path> folders(settings_.model_folders.begin(), settings_.model_folders.end());
+  for (const std::string& name : cog_->packages) {
+    const auto chosen = settings_.packages.find(name);
+    const std::string wanted = chosen == settings_.packages.end() ? name : chosen->second;
+    models_[name] = infer::load(infer::read_package(infer::find_package(wanted, folders)),
+                                {.threads = settings_.threads, .arena = true, .provider = settings_.provider, .spin = false});
+  }
+}
+
+std::string Workshop::models_identity() const {
+  std::string text;
+  for (const auto& [name, model] : models_) text += name + "=" + model->package().digest + ";";
+  return text;
+}
+
+JobAnswer Workshop::film(const FilmJob& job, const fs::path& folder) const {
+  return refused_on_error(job.path, settings_.cog, [&] { return film_or_throw(job, folder); });
+}
+
+JobAnswer Workshop::film_or_throw(const FilmJob& job, const fs::path& folder) const {
+  dicom::FilmInstance instance = read_input(job, settings_.max_file_mb);
+  cogs::CogInput input;
+  input.current.push_back({std::move(instance.film), std::move(instance.header)});
+  cogs::CogContext context;
+  context.model = [this](const std::string& name) { return models_.at(name); };
+  context.options = settings_.options;
+  context.language = settings_.language;
+
+  const cogs::CogResult result = cog_->run(input, context);
+  const cogs::Picture& picture = input.current.front();
+  const auto files =
+      results::film_results(picture, result, {.language = settings_.language, .pictures = settings_.pictures});
+
+  JobAnswer answer;
+  answer.status = result.status == cogs::Status::done ? "done" : "ineligible";
+  answer.study_instance_uid = picture.header.study_instance_uid;
+  answer.sop_instance_uid = picture.header.sop_instance_uid;
+  answer.document = results::analyze_json(
+      result, {job.path.string(), {}, {}, answer.study_instance_uid, answer.sop_instance_uid});
+  answer.files = write_files(files, folder);
+  write_results_json(answer, folder, job.path.string());
+  return answer;
+}
+
+JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::path>& films, const fs::path& folder) const {
+  return refused_on_error(study_uid, settings_.cog, [&] {
+    std::vector<results::FilmSummary> summaries;
+    std::vector<cogs::CogResult> film_results;
+    std::vector<std::string> inputs;
+    for (const fs::path& film : films) {
+      const std::string document = read_text(film / "results.json");
+      results::FilmSummary summary;
+      inputs.push_back(document_input(document));
+      summary.header = header_of_finished(film, inputs.back());
+      summary.result = results::parse_analyze_json(document);
+      for (const fs::path& file : files_below(film)) {
+        results::ResultFile described_file = described(file);
+        described_file.name = (film.filename() / file.filename()).string();
+        summary.files.push_back(std::move(described_file));
+      }
+      film_results.push_back(summary.result);
+      summaries.push_back(std::move(summary));
+    }
+    const cogs::CogResult study_result = cog_->combine(film_results, study_uid);
+    const auto files = results::study_results(summaries, study_result, {settings_.language, settings_.pictures});
+    JobAnswer answer;
+    answer.status = study_result.status == cogs::Status::done ? "done" : "ineligible";
+    answer.study_instance_uid = study_uid;
+    answer.document = results::analyze_json(study_result, {study_uid, inputs, {}, study_uid, ""});
+    answer.files = write_files(files, folder);
+    write_results_json(answer, folder, study_uid);
+    return answer;
+  });
+}
+
+}  // namespace rouage::app

@@ -1,0 +1,176 @@
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "base/error.h"
+#include "base/host.h"
+#include "infer/model_check.h"
+
+namespace rouage::app {
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+namespace {
+
+struct ModelArguments {
+  std::string package, onnx, out, pixel_scale = "1024", name, kind, provider = "cpu";
+  bool json = false;
+};
+
+std::vector<fs::path> model_folders() { return {product_folder() / "models"}; }
+
+Json summary_of(const infer::Package& package) {
+  return {{"name", package.name},   {"version", package.version}, {"cog", package.cog},      {"maker", package.maker},
+          {"licence", package.licence}, {"digest", package.digest},   {"folder", package.folder.string()}};
+}
+
+int list_models(bool as_json) {
+  TextTable table({"name", "version", "cog", "digest", "folder"}, "<<<<<");
+  Json rows = Json::array();
+  int bad = 0;
+  for (const fs::path& folder : model_folders()) {
+    std::error_code ignored;
+    std::vector<fs::path> packages;
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+      if (fs::exists(entry.path() / "model.yaml", ignored)) packages.push_back(entry.path());
+    std::sort(packages.begin(), packages.end());
+    for (const fs::path& path : packages) {
+      try {
+        const infer::Package package = infer::read_package(path);
+        table.row({package.name, package.version, package.cog, package.digest.substr(0, 16), path.string()});
+        rows.push_back(summary_of(package));
+      } catch (const Error& error) {
+        ++bad;
+        std::fprintf(stderr, "refused: %s\n", error.what());
+      }
+    }
+  }
+  if (as_json)
+    fmt::print("{}\n", rows.dump());
+  else
+    fmt::print("{}", table.text());
+  return bad > 0 ? 1 : 0;
+}
+
+Json output_json(const infer::PackageOutput& output) {
+  Json json{{"label", output.label}, {"kind", output.kind}, {"calibrated", output.platt_a.has_value()}};
+  Json points = Json::array();
+  for (const infer::PackageOperatingPoint& point : output.operating_points) {
+    Json row{{"name", point.name}, {"threshold", point.threshold}, {"set_on", point.set_on}};
+    if (point.sensitivity) row["sensitivity"] = *point.sensitivity;
+    if (point.specificity) row["specificity"] = *point.specificity;
+    points.push_back(row);
+  }
+  json["operating_points"] = points;
+  return json;
+}
+
+int show_model(const ModelArguments& arguments) {
+  const infer::Package package = infer::read_package(infer::find_package(arguments.package, model_folders()));
+  if (arguments.json) {
+    Json json = summary_of(package);
+    json["intended_use"] = package.intended_use;
+    json["outputs"] = Json::array();
+    for (const infer::PackageOutput& output : package.outputs) json["outputs"].push_back(output_json(output));
+    json["performance"] = Json::array();
+    for (const infer::PackageFigure& figure : package.performance)
+      json["performance"].push_back({{"figure", figure.figure}, {"label", figure.label}, {"stratum", figure.stratum},
+                                     {"value", figure.estimate.value}, {"lower", figure.estimate.lower},
+                                     {"upper", figure.estimate.upper}, {"n", figure.n}, {"data", figure.data}});
+    fmt::print("{}\n", json.dump());
+    return 0;
+  }
+  fmt::print("{} {} by {} ({})\n{}\ndigest {}\n\n", package.name, package.version, package.maker, package.licence,
+             package.intended_use, package.digest);
+  TextTable outputs({"output", "kind", "operating point", "threshold", "sensitivity", "specificity"}, "<<<>>>");
+  for (const infer::PackageOutput& output : package.outputs) {
+    if (output.operating_points.empty()) outputs.row({output.label, output.kind});
+    for (const infer::PackageOperatingPoint& point : output.operating_points)
+      outputs.row({output.label, output.kind, point.name, fixed_text(point.threshold, 3),
+                   point.sensitivity ? fixed_text(*point.sensitivity, 3) : "-",
+                   point.specificity ? fixed_text(*point.specificity, 3) : "-"});
+  }
+  TextTable figures({"figure", "label", "stratum", "value", "95 % interval", "n"}, "<<<>>>");
+  for (const infer::PackageFigure& figure : package.performance)
+    figures.row({figure.figure, figure.label, figure.stratum, fixed_text(figure.estimate.value, 3),
+                 fixed_text(figure.estimate.lower, 3) + " to " + fixed_text(figure.estimate.upper, 3), std::to_string(figure.n)});
+  fmt::print("{}\n{}", outputs.text(), figures.text());
+  return 0;
+}
+
+int check_model(const ModelArguments& arguments) {
+  const fs::path folder = infer::find_package(arguments.package, model_folders());
+  infer::SessionOptions options;
+  options.provider = arguments.provider;
+  bool passed = true;
+  Json rows = Json::array();
+  TextTable table({"check", "", "measured"}, "<<<");
+  for (const infer::Check& check : infer::check_package(folder, options)) {
+    passed = passed && check.passed;
+    table.row({check.check, check.passed ? "passed" : "FAILED", check.detail});
+    rows.push_back({{"check", check.check}, {"passed", check.passed}, {"detail", check.detail}});
+  }
+  if (arguments.json)
+    fmt::print("{}\n", Json{{"package", folder.string()}, {"passed", passed}, {"checks", rows}}.dump());
+  else
+    fmt::print("{}", table.text());
+  return passed ? 0 : 1;
+}
+
+int import_model(const ModelArguments& arguments) {
+  static const std::map<std::string, std::string> kScales{
+      {"1024", "scale_1024"}, {"255", "scale_255"}, {"unit", "unit"}, {"standardise", "film_standardise"}};
+  infer::ImportOptions options;
+  options.normalisation = kScales.at(arguments.pixel_scale);
+  if (!arguments.name.empty()) options.name = arguments.name;
+  const infer::Package package = infer::import_torchxrayvision(arguments.onnx, options, arguments.out);
+  if (arguments.json)
+    fmt::print("{}\n", summary_of(package).dump());
+  else
+    fmt::print("{}: package {} {} (digest {})\nuse it: rouage analyze FILM --out DIR --model {}\n", arguments.out, package.name,
+               package.version, package.digest.substr(0, 16), arguments.out);
+  return 0;
+}
+
+void add_import(CLI::App& model, const std::shared_ptr<ModelArguments>& arguments, int& exit_code) {
+  CLI::App* command = model.add_subcommand("import", "Make a package of a model that you have");
+  command->add_option("KIND", arguments->kind, "torchxrayvision: a DenseNet with 18 outputs exported to ONNX")
+      ->required()
+      ->check(CLI::IsMember({"torchxrayvision"}));
+  command->add_option("ONNX", arguments->onnx, "the exported file")->required();
+  command->add_option("--out", arguments->out, "the package folder to make")->required();
+  command->add_option("--name", arguments->name, "the package's name");
+  command->add_option("--pixel-scale", arguments->pixel_scale, "the scale on which the net was trained: checked, not believed")
+      ->check(CLI::IsMember({"1024", "255", "unit", "standardise"}))
+      ->capture_default_str();
+  command->add_flag("--json", arguments->json, "JSON on standard output");
+  command->callback([arguments, &exit_code] { exit_code = import_model(*arguments); });
+}
+
+}  // namespace
+
+void add_model(CLI::App& program, int& exit_code) {
+  CLI::App* model = program.add_subcommand("model", "Model packages: list, show, check, import. Docs: docs/commands/model.md");
+  model->require_subcommand(1);
+  const auto arguments = std::make_shared<ModelArguments>();
+
+  CLI::App* list = model->add_subcommand("list", "The packages that are installed");
+  list->add_flag("--json", arguments->json, "JSON on standard output");
+  list->callback([arguments, &exit_code] { exit_code = list_models(arguments->json); });
+
+  CLI::App* show = model->add_subcommand("show", "A package: outputs, operating points, measured performance");
+  show->add_option("PACKAGE", arguments->package, "name or folder")->required();
+  show->add_flag("--json", arguments->json, "JSON on standard output");
+  show->callback([arguments, &exit_code] { exit_code = show_model(*arguments); });
+
+  CLI::App* check = model->add_subcommand("check", "Digests, shapes, answers on synthetic films; exit 1 when one fails");
+  check->add_option("PACKAGE", arguments->package, "name or folder")->required();
+  check->add_option("--provider", arguments->provider, "execution provider")->capture_default_str();
+  check->add_flag("--json", arguments->json, "JSON on standard output");
+  check->callback([arguments, &exit_code] { exit_code = check_model(*arguments); });
+
+  add_import(*model, arguments, exit_code);
+}
+
+}  // namespace rouage::app
