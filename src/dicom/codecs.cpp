@@ -52,9 +52,12 @@ TransferSyntax transfer_syntax(std::string_view uid) {
   const std::string id(uid);
   if (uid == "1.2.840.10008.1.2") return {id, "Implicit VR Little Endian", {false, false}, PixelCoding::native};
   if (uid == "1.2.840.10008.1.2.1") return {id, "Explicit VR Little Endian", {true, false}, PixelCoding::native};
-  if (uid == "1.2.840.10008.1.2.1.99") return {id, "Deflated Explicit VR Little Endian", {true, false}, PixelCoding::native, true};
-  if (uid == "1.2.840.10008.1.2.2") return {id, "Explicit VR Big Endian", {true, true}, PixelCoding::native, false, true};
-  if (uid == "1.2.840.113619.5.2") return {id, "GE private, big endian pixels", {false, false}, PixelCoding::native, false, true};
+  if (uid == "1.2.840.10008.1.2.1.99")
+    return {id, "Deflated Explicit VR Little Endian", {true, false}, PixelCoding::native, true};
+  if (uid == "1.2.840.10008.1.2.2")
+    return {id, "Explicit VR Big Endian", {true, true}, PixelCoding::native, false, true};
+  if (uid == "1.2.840.113619.5.2")
+    return {id, "GE private, big endian pixels", {false, false}, PixelCoding::native, false, true};
   for (const SyntaxRow& row : kCompressed)
     if (row.uid == uid) return {id, std::string(row.name), {true, false}, row.coding};
   return {id, "unknown transfer syntax", {true, false}, PixelCoding::unsupported};
@@ -62,15 +65,16 @@ TransferSyntax transfer_syntax(std::string_view uid) {
 
 void require_same_picture(const JpegFrame& frame, const PixelLayout& layout, std::string_view coding) {
   if (frame.rows != layout.rows || frame.columns != layout.columns)
-    throw Error(ErrorCode::HeaderInvalid, fmt::format("the header says {} rows x {} columns, the {} data {} x {}", layout.rows,
-                                                      layout.columns, coding, frame.rows, frame.columns))
+    throw Error(ErrorCode::HeaderInvalid, fmt::format("the header says {} rows x {} columns, the {} data {} x {}",
+                                                      layout.rows, layout.columns, coding, frame.rows, frame.columns))
         .tag(tag_text(kRows));
   if (frame.components != layout.samples)
-    throw Error(ErrorCode::HeaderInvalid, fmt::format("the header says {} samples a pixel, the {} data {}", layout.samples,
-                                                      coding, frame.components))
+    throw Error(ErrorCode::HeaderInvalid, fmt::format("the header says {} samples a pixel, the {} data {}",
+                                                      layout.samples, coding, frame.components))
         .tag(tag_text(kSamplesPerPixel));
   if (frame.precision < 2 || frame.precision > 16)
-    throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} of {} bits a sample", coding, frame.precision)).tag(tag_text(kPixelData));
+    throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} of {} bits a sample", coding, frame.precision))
+        .tag(tag_text(kPixelData));
 }
 
 }  // namespace rouage::dicom::reading

@@ -39,6 +39,8 @@ struct JpegFrame {
   int precision = 0;
   std::uint32_t rows = 0, columns = 0;
   int components = 0;
+  bool odd_scan =
+      false;      ///< a sequential scan whose spectral selection is not 0 to 63: read all the same, as others do
   int scans = 0;  ///< start-of-scan markers, all of them in a progressive stream
 };
 /// Errors: PixelDataTruncated when there is no frame header.

@@ -10,14 +10,20 @@
 namespace rouage::dicom::reading {
 namespace {
 
-[[noreturn]] void damaged(const std::string& detail) { throw Error(ErrorCode::PixelDataTruncated, "JPEG 2000: " + detail).tag(tag_text(kPixelData)); }
-[[noreturn]] void unsupported(const std::string& detail) { throw Error(ErrorCode::PixelDataUnsupported, "JPEG 2000: " + detail).tag(tag_text(kPixelData)); }
+[[noreturn]] void damaged(const std::string& detail) {
+  throw Error(ErrorCode::PixelDataTruncated, "JPEG 2000: " + detail).tag(tag_text(kPixelData));
+}
+[[noreturn]] void unsupported(const std::string& detail) {
+  throw Error(ErrorCode::PixelDataUnsupported, "JPEG 2000: " + detail).tag(tag_text(kPixelData));
+}
 
 // A tile costs OpenJPEG about 6 KiB before it is read, a code block or precinct about 128 bytes.
 constexpr std::uint64_t kMostTiles = 8'192;
 constexpr std::uint64_t kMostBlocks = 8'000'000;
 
-std::uint64_t divided_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
+std::uint64_t divided_up(std::uint64_t value, std::uint64_t by) {
+  return (value + by - 1) / by;
+}
 
 /// The image and tile size marker (ISO 15444-1 A.5.1), read before OpenJPEG sees anything.
 struct SizeMarker {
@@ -26,7 +32,8 @@ struct SizeMarker {
 };
 
 SizeMarker size_marker(ByteView stream) {
-  if (stream.size() < 49 || stream[0] != 0xFF || stream[1] != 0x4F || stream[2] != 0xFF || stream[3] != 0x51) damaged("no start mark");
+  if (stream.size() < 49 || stream[0] != 0xFF || stream[1] != 0x4F || stream[2] != 0xFF || stream[3] != 0x51)
+    damaged("no start mark");
   const auto at = [&](std::size_t place) { return load_u32(stream, place, true); };
   if (load_u16(stream, 6, true) & 0x4000) unsupported("High-Throughput coding (HTJ2K)");
   SizeMarker size;
@@ -39,7 +46,8 @@ SizeMarker size_marker(ByteView stream) {
   size.tile_rows = at(28);
   size.components = load_u16(stream, 40, true);
   if (size.tile_columns == 0 || size.tile_rows == 0) damaged("tiles of no size");
-  const std::uint64_t tiles = divided_up(right - tile_left, size.tile_columns) * divided_up(bottom - tile_top, size.tile_rows);
+  const std::uint64_t tiles =
+      divided_up(right - tile_left, size.tile_columns) * divided_up(bottom - tile_top, size.tile_rows);
   if (tiles > kMostTiles) unsupported(fmt::format("{} tiles", tiles));
   return size;
 }
@@ -55,8 +63,10 @@ void check_blocks(ByteView parameters, bool own_precincts, const SizeMarker& siz
     if (5 + level >= parameters.size()) damaged("precinct sizes are missing");
     const unsigned shift_x = parameters[5 + level] & 15U, shift_y = parameters[5 + level] >> 4;
     const unsigned reduced = std::min(levels - level, 31U);
-    const std::uint64_t columns = divided_up(size.columns, std::uint64_t{1} << reduced), rows = divided_up(size.rows, std::uint64_t{1} << reduced);
-    blocks += divided_up(columns, std::uint64_t{1} << shift_x) * divided_up(rows, std::uint64_t{1} << shift_y) * static_cast<std::uint64_t>(size.components);
+    const std::uint64_t columns = divided_up(size.columns, std::uint64_t{1} << reduced),
+                        rows = divided_up(size.rows, std::uint64_t{1} << reduced);
+    blocks += divided_up(columns, std::uint64_t{1} << shift_x) * divided_up(rows, std::uint64_t{1} << shift_y) *
+              static_cast<std::uint64_t>(size.components);
   }
   if (blocks > kMostBlocks) unsupported(fmt::format("{} code blocks and precincts", blocks));
 }
@@ -67,7 +77,8 @@ void check_coding_styles(ByteView stream, const SizeMarker& size) {
   for (std::size_t at = 2; at + 4 <= stream.size();) {
     const unsigned marker = load_u16(stream, at, true);
     if (!in_header) {
-      // Behind a start of data: the next tile part is found by its marker, which packet data cannot imitate (below FF90).
+      // Behind a start of data: the next tile part is found by its marker, which packet data cannot imitate (below
+      // FF90).
       if (marker != 0xFF90) {
         ++at;
         continue;
@@ -152,9 +163,11 @@ using Image = std::unique_ptr<opj_image_t, decltype(&opj_image_destroy)>;
 void check_components(const opj_image_t& image, const PixelLayout& layout) {
   for (OPJ_UINT32 i = 0; i < image.numcomps; ++i) {
     const opj_image_comp_t& component = image.comps[i];
-    if (component.dx != 1 || component.dy != 1 || component.w != layout.columns || component.h != layout.rows) unsupported("subsampled components");
+    if (component.dx != 1 || component.dy != 1 || component.w != layout.columns || component.h != layout.rows)
+      unsupported("subsampled components");
     if (component.prec < 2 || component.prec > 16) unsupported(fmt::format("{} bits a sample", component.prec));
-    if (component.prec != image.comps[0].prec || component.sgnd != image.comps[0].sgnd) unsupported("components of different kinds");
+    if (component.prec != image.comps[0].prec || component.sgnd != image.comps[0].sgnd)
+      unsupported("components of different kinds");
   }
 }
 
@@ -162,7 +175,9 @@ Image decode_stream(ByteView stream_bytes, const PixelLayout& layout) {
   Source source{stream_bytes};
   std::string problem;
   const Codec codec(opj_create_decompress(OPJ_CODEC_J2K), opj_destroy_codec);
-  const Stream stream(opj_stream_create(std::min<std::size_t>(std::max<std::size_t>(stream_bytes.size(), 64), 1U << 20), OPJ_TRUE), opj_stream_destroy);
+  const Stream stream(
+      opj_stream_create(std::min<std::size_t>(std::max<std::size_t>(stream_bytes.size(), 64), 1U << 20), OPJ_TRUE),
+      opj_stream_destroy);
   if (!codec || !stream) throw Error(ErrorCode::Internal, "OpenJPEG does not start");
   opj_set_error_handler(codec.get(), keep_message, &problem);
   opj_set_warning_handler(codec.get(), drop_message, nullptr);

@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::size_t kHeader = 64;  // PS3.5 G.5: number of segments and fifteen offsets
 
-[[noreturn]] void damaged(const std::string& detail) { throw Error(ErrorCode::PixelDataTruncated, "RLE: " + detail).tag(tag_text(kPixelData)); }
+[[noreturn]] void damaged(const std::string& detail) {
+  throw Error(ErrorCode::PixelDataTruncated, "RLE: " + detail).tag(tag_text(kPixelData));
+}
 
 /// PackBits (PS3.5 G.3.2) into every `step`-th byte of `out`, `count` of them.
 void unpack(ByteView in, std::uint8_t* out, std::size_t step, std::size_t count) {
@@ -40,10 +42,12 @@ Samples decode_rle(ByteView codestream, const PixelLayout& layout) {
   const std::size_t channels = static_cast<std::size_t>(layout.samples);
   const std::size_t wanted = bytes_each * channels;
   if (load_u32(codestream, 0, false) != wanted)
-    damaged(fmt::format("{} segments, {} are needed for {} samples of {} bits", load_u32(codestream, 0, false), wanted, channels, layout.allocated));
+    damaged(fmt::format("{} segments, {} are needed for {} samples of {} bits", load_u32(codestream, 0, false), wanted,
+                        channels, layout.allocated));
   // A pair of bytes gives at most 128: fewer bytes than that cannot hold the picture, whatever they are.
   const std::uint64_t plane = layout.pixels();
-  if (codestream.size() - kHeader < plane * wanted / 64) damaged(fmt::format("{} bytes cannot hold {} pixels", codestream.size(), plane));
+  if (codestream.size() - kHeader < plane * wanted / 64)
+    damaged(fmt::format("{} bytes cannot hold {} pixels", codestream.size(), plane));
   Samples samples;
   samples.bytes_each = static_cast<int>(bytes_each);
   samples.bits = layout.stored;
@@ -53,10 +57,12 @@ Samples decode_rle(ByteView codestream, const PixelLayout& layout) {
   for (std::size_t segment = 0; segment < wanted; ++segment) {
     const std::size_t begin = load_u32(codestream, 4 + 4 * segment, false);
     const std::size_t end = segment + 1 < wanted ? load_u32(codestream, 8 + 4 * segment, false) : codestream.size();
-    if (begin < kHeader || begin > end || end > codestream.size()) damaged(fmt::format("segment {} lies outside the fragment", segment + 1));
+    if (begin < kHeader || begin > end || end > codestream.size())
+      damaged(fmt::format("segment {} lies outside the fragment", segment + 1));
     // The segments go from the most significant byte down; samples are kept in little endian.
     const std::size_t channel = segment / bytes_each, byte = bytes_each - 1 - segment % bytes_each;
-    unpack(codestream.subspan(begin, end - begin), samples.owned.data() + channel * bytes_each + byte, wanted, static_cast<std::size_t>(plane));
+    unpack(codestream.subspan(begin, end - begin), samples.owned.data() + channel * bytes_each + byte, wanted,
+           static_cast<std::size_t>(plane));
   }
   samples.view = samples.owned;
   return samples;

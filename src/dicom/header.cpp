@@ -11,13 +11,13 @@
 namespace rouage::dicom::reading {
 namespace {
 
-constexpr Tag kCharacterSet = 0x00080005, kSopClass = 0x00080016, kSopInstance = 0x00080018, kStudyInstance = 0x0020000D,
-              kSeriesInstance = 0x0020000E;
+constexpr Tag kCharacterSet = 0x00080005, kSopClass = 0x00080016, kSopInstance = 0x00080018,
+              kStudyInstance = 0x0020000D, kSeriesInstance = 0x0020000E;
 constexpr std::size_t kLongestCopied = 65'536;
 
 /// General Study and Patient Study attributes outside group 0010 that results copy (PS3.3 C.7.2).
-constexpr Tag kCopied[] = {0x00080005, 0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00080201, 0x00081030,
-                           0x00081048, 0x00081060, 0x00081080, 0x0020000D, 0x00200010};
+constexpr Tag kCopied[] = {0x00080005, 0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00080201,
+                           0x00081030, 0x00081048, 0x00081060, 0x00081080, 0x0020000D, 0x00200010};
 
 bool copied(Tag tag) {
   const bool patient = tag >> 16 == 0x0010 && (tag & 0xFFFF) != 0;
@@ -26,7 +26,8 @@ bool copied(Tag tag) {
 
 /// The data set's VR; under implicit VR the dictionary's.
 std::string vr_of(const Element& element) {
-  if (element.vr[0] != 0 && known_vr(element.vr[0], element.vr[1]) && !element.is_vr("UN")) return {element.vr[0], element.vr[1]};
+  if (element.vr[0] != 0 && known_vr(element.vr[0], element.vr[1]) && !element.is_vr("UN"))
+    return {element.vr[0], element.vr[1]};
   const DcmTag known(static_cast<Uint16>(element.tag >> 16), static_cast<Uint16>(element.tag & 0xFFFF));
   const std::string name = known.getVR().getValidVRName();
   return name.size() == 2 && known_vr(name[0], name[1]) ? name : "UN";
@@ -52,18 +53,21 @@ std::vector<RawAttribute> patient_and_study(const ElementSet& dataset, std::vect
       warnings.push_back(tag_text(element.tag) + " is very long and is not copied into results");
       continue;
     }
-    RawAttribute raw{static_cast<std::uint16_t>(element.tag >> 16), static_cast<std::uint16_t>(element.tag & 0xFFFF), vr,
-                     Bytes(element.value.begin(), element.value.end())};
+    RawAttribute raw{static_cast<std::uint16_t>(element.tag >> 16), static_cast<std::uint16_t>(element.tag & 0xFFFF),
+                     vr, Bytes(element.value.begin(), element.value.end())};
     const std::size_t unit = swap_unit(vr);
     if (dataset.encoding().big_endian && unit > 1)
       for (std::size_t at = 0; at + unit <= raw.value.size(); at += unit)
-        std::reverse(raw.value.begin() + static_cast<std::ptrdiff_t>(at), raw.value.begin() + static_cast<std::ptrdiff_t>(at + unit));
+        std::reverse(raw.value.begin() + static_cast<std::ptrdiff_t>(at),
+                     raw.value.begin() + static_cast<std::ptrdiff_t>(at + unit));
     attributes.push_back(std::move(raw));
   }
   std::stable_sort(attributes.begin(), attributes.end(), [](const RawAttribute& a, const RawAttribute& b) {
     return std::pair(a.group, a.element) < std::pair(b.group, b.element);
   });
-  const auto same = [](const RawAttribute& a, const RawAttribute& b) { return a.group == b.group && a.element == b.element; };
+  const auto same = [](const RawAttribute& a, const RawAttribute& b) {
+    return a.group == b.group && a.element == b.element;
+  };
   attributes.erase(std::unique(attributes.begin(), attributes.end(), same), attributes.end());
   return attributes;
 }
@@ -73,11 +77,12 @@ std::string view_of_code(const ElementSet& dataset) {
   struct Row {
     std::string_view sct, srt, view;
   };
-  static constexpr Row kViews[] = {{"272479007", "R-10214", "PA"}, {"399348003", "R-10206", "AP"}, {"399173006", "R-10236", "LL"},
-                                   {"399198007", "R-10232", "RL"}, {"399074003", "R-10220", "LAO"}, {"399135007", "R-10220", "LAO"},
-                                   {"399108003", "R-10212", "RAO"}, {"399356000", "R-10212", "RAO"}, {"399136008", "R-10222", "LPO"},
-                                   {"399006002", "R-10222", "LPO"}, {"399075002", "R-10210", "RPO"}, {"399038007", "R-10210", "RPO"},
-                                   {"399067008", "R-10241", "LATERAL"}};
+  static constexpr Row kViews[] = {
+      {"272479007", "R-10214", "PA"},     {"399348003", "R-10206", "AP"},  {"399173006", "R-10236", "LL"},
+      {"399198007", "R-10232", "RL"},     {"399074003", "R-10220", "LAO"}, {"399135007", "R-10220", "LAO"},
+      {"399108003", "R-10212", "RAO"},    {"399356000", "R-10212", "RAO"}, {"399136008", "R-10222", "LPO"},
+      {"399006002", "R-10222", "LPO"},    {"399075002", "R-10210", "RPO"}, {"399038007", "R-10210", "RPO"},
+      {"399067008", "R-10241", "LATERAL"}};
   for (const ElementSet& item : dataset.items(0x00540220, 1)) {
     const std::string value = item.text(0x00080100);
     for (const Row& row : kViews)
@@ -87,14 +92,17 @@ std::string view_of_code(const ElementSet& dataset) {
   return {};
 }
 
-std::string required_uid(const ElementSet& dataset, Tag tag, const std::string& instead, std::vector<std::string>& warnings) {
+std::string required_uid(const ElementSet& dataset, Tag tag, const std::string& instead,
+                         std::vector<std::string>& warnings) {
   std::string uid = dataset.text(tag);
   if (uid.empty() && !instead.empty()) {
     uid = instead;
     warnings.push_back(tag_text(tag) + " is missing; taken from the file's meta header");
   }
   if (uid.empty())
-    throw Error(ErrorCode::HeaderInvalid, "the identifier is missing").tag(tag_text(tag)).remedy("results could not refer to this picture: send it through the archive, which gives it its identifiers");
+    throw Error(ErrorCode::HeaderInvalid, "the identifier is missing")
+        .tag(tag_text(tag))
+        .remedy("results could not refer to this picture: send it through the archive, which gives it its identifiers");
   const bool digits = std::all_of(uid.begin(), uid.end(), [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
   if (uid.size() > 64 || !digits)
     throw Error(ErrorCode::HeaderInvalid, "\"" + uid.substr(0, 64) + "\" is no UID").tag(tag_text(tag));
@@ -115,13 +123,15 @@ void read_patient(const ElementSet& dataset, InstanceHeader& header) {
   if (sex == "M" || sex == "F" || sex == "O") header.sex = sex;
   const std::string age = dataset.text(0x00101010);
   header.age_a = age_of(age);
-  if (!age.empty() && !header.age_a) header.warnings.push_back("(0010,1010) Patient's Age \"" + age.substr(0, 16) + "\" is no age");
+  if (!age.empty() && !header.age_a)
+    header.warnings.push_back("(0010,1010) Patient's Age \"" + age.substr(0, 16) + "\" is no age");
   std::string date = header.study_date;
   for (const Tag other : {Tag{0x00080022}, Tag{0x00080021}, Tag{0x00080023}})
     if (date.empty()) date = dataset.text(other);
   if (!header.age_a) header.age_a = years_between(dataset.text(0x00100030), date);
   if (header.age_a && *header.age_a > 130) {
-    header.warnings.push_back(fmt::format("the patient would be {} years old; the age counts as unknown", *header.age_a));
+    header.warnings.push_back(
+        fmt::format("the patient would be {} years old; the age counts as unknown", *header.age_a));
     header.age_a.reset();
   }
 }
@@ -140,7 +150,8 @@ void read_sizes(const ElementSet& dataset, InstanceHeader& header) {
   header.rows = static_cast<std::uint32_t>(dataset.integer(kRows).value_or(0));
   header.columns = static_cast<std::uint32_t>(dataset.integer(kColumns).value_or(0));
   const auto frames = dataset.decimals(kFrames);
-  if (!frames.empty() && frames.front() >= 1 && frames.front() < 2'147'483'648.0) header.frames = static_cast<std::uint32_t>(frames.front());
+  if (!frames.empty() && frames.front() >= 1 && frames.front() < 2'147'483'648.0)
+    header.frames = static_cast<std::uint32_t>(frames.front());
 }
 
 }  // namespace
@@ -160,14 +171,16 @@ InstanceHeader instance_header(const ParsedFile& file) {
   header.modality = utf8(0x00080060);
   header.body_part = utf8(0x00180015);
   header.view_position = utf8(0x00185101);
-  if (header.view_position.empty()) header.view_position = to_utf8(view_of_code(dataset), character_sets, header.warnings);
+  if (header.view_position.empty())
+    header.view_position = to_utf8(view_of_code(dataset), character_sets, header.warnings);
   header.image_laterality = utf8(0x00200062);
   if (header.image_laterality.empty()) header.image_laterality = utf8(0x00200060);
   header.presentation_intent = utf8(0x00080068);
   header.image_type = utf8(0x00080008);
   const auto orientation = dataset.texts(0x00200020);
   if (orientation.size() == 2)
-    for (std::size_t i = 0; i < 2; ++i) header.patient_orientation[i] = to_utf8(orientation[i], character_sets, header.warnings);
+    for (std::size_t i = 0; i < 2; ++i)
+      header.patient_orientation[i] = to_utf8(orientation[i], character_sets, header.warnings);
   read_times(dataset, header);
   read_patient(dataset, header);
   header.accession_number = utf8(0x00080050);
@@ -202,10 +215,13 @@ namespace {
 std::optional<std::int64_t> day_number(std::string_view text) {
   std::string digits;
   for (const char c : trimmed(text))
-    if (c >= '0' && c <= '9') digits += c;
-    else if (c != '.') return {};
+    if (c >= '0' && c <= '9')
+      digits += c;
+    else if (c != '.')
+      return {};
   if (digits.size() != 8) return {};
-  const int year = std::stoi(digits.substr(0, 4)), month = std::stoi(digits.substr(4, 2)), day = std::stoi(digits.substr(6, 2));
+  const int year = std::stoi(digits.substr(0, 4)), month = std::stoi(digits.substr(4, 2)),
+            day = std::stoi(digits.substr(6, 2));
   if (year < 1850 || month < 1 || month > 12 || day < 1 || day > 31) return {};
   const std::int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
   return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;

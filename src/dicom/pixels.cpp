@@ -10,7 +10,10 @@ namespace {
 
 std::int64_t required(const ElementSet& dataset, Tag tag) {
   const auto value = dataset.integer(tag);
-  if (!value) throw Error(ErrorCode::HeaderInvalid, dataset.find(tag) ? "the value is empty or no number" : "the attribute is missing").tag(tag_text(tag));
+  if (!value)
+    throw Error(ErrorCode::HeaderInvalid,
+                dataset.find(tag) ? "the value is empty or no number" : "the attribute is missing")
+        .tag(tag_text(tag));
   return *value;
 }
 
@@ -23,28 +26,36 @@ std::uint32_t frame_count(const ElementSet& dataset, std::vector<std::string>& w
     return 1;
   }
   if (frames < 1 || frames > 2'147'483'647.0 || frames != static_cast<double>(static_cast<std::int64_t>(frames)))
-    throw Error(ErrorCode::HeaderInvalid, fmt::format("{} is no number of frames", dataset.text(kFrames))).tag(tag_text(kFrames));
+    throw Error(ErrorCode::HeaderInvalid, fmt::format("{} is no number of frames", dataset.text(kFrames)))
+        .tag(tag_text(kFrames));
   return static_cast<std::uint32_t>(frames);
 }
 
 void check_size(const PixelLayout& layout, const ReadLimits& limits) {
   for (const auto& [side, tag] : {std::pair{layout.rows, kRows}, std::pair{layout.columns, kColumns}}) {
     if (side == 0) throw Error(ErrorCode::HeaderInvalid, "the value is 0").tag(tag_text(tag));
-    if (side > limits.side) throw Error(ErrorCode::ImageTooLarge, fmt::format("{} is over {}", side, limits.side)).tag(tag_text(tag));
+    if (side > limits.side)
+      throw Error(ErrorCode::ImageTooLarge, fmt::format("{} is over {}", side, limits.side)).tag(tag_text(tag));
   }
   if (layout.pixels() > limits.pixels)
-    throw Error(ErrorCode::ImageTooLarge, fmt::format("{} x {} pixels are over {}", layout.rows, layout.columns, limits.pixels)).tag(tag_text(kRows));
+    throw Error(ErrorCode::ImageTooLarge,
+                fmt::format("{} x {} pixels are over {}", layout.rows, layout.columns, limits.pixels))
+        .tag(tag_text(kRows));
 }
 
 void check_bits(const PixelLayout& layout) {
   if (layout.allocated != 8 && layout.allocated != 16)
     throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} bits a sample; films have 8 or 16", layout.allocated))
         .tag(tag_text(kBitsAllocated))
-        .remedy(layout.allocated == 1 ? "this is a mask or an overlay, not a film: give the film itself" : "give the original film, not a derived map");
+        .remedy(layout.allocated == 1 ? "this is a mask or an overlay, not a film: give the film itself"
+                                      : "give the original film, not a derived map");
   if (layout.stored < 2 || layout.stored > layout.allocated)
-    throw Error(ErrorCode::HeaderInvalid, fmt::format("{} bits stored of {} allocated", layout.stored, layout.allocated)).tag(tag_text(kBitsStored));
+    throw Error(ErrorCode::HeaderInvalid,
+                fmt::format("{} bits stored of {} allocated", layout.stored, layout.allocated))
+        .tag(tag_text(kBitsStored));
   if (layout.high_bit < layout.stored - 1 || layout.high_bit >= layout.allocated)
-    throw Error(ErrorCode::HeaderInvalid, fmt::format("high bit {} with {} bits stored of {}", layout.high_bit, layout.stored, layout.allocated))
+    throw Error(ErrorCode::HeaderInvalid,
+                fmt::format("high bit {} with {} bits stored of {}", layout.high_bit, layout.stored, layout.allocated))
         .tag(tag_text(kHighBit));
 }
 
@@ -66,14 +77,14 @@ Bytes spread_422(ByteView packed) {
   return full;
 }
 
-Samples native_samples(const Element& element, const TransferSyntax& syntax, const PixelLayout& layout, std::uint32_t frame,
-                       std::vector<std::string>& warnings) {
+Samples native_samples(const Element& element, const TransferSyntax& syntax, const PixelLayout& layout,
+                       std::uint32_t frame, std::vector<std::string>& warnings) {
   const std::uint64_t each = native_frame_bytes(layout);
   std::uint64_t all = 0;
   if (!multiply_checked({each, layout.frames}, all) || element.value.size() < all)
     throw Error(ErrorCode::PixelDataTruncated,
-                fmt::format("{} rows x {} columns x {} frames x {} samples of {} bits need {} bytes, {} are there", layout.rows,
-                            layout.columns, layout.frames, layout.samples, layout.allocated,
+                fmt::format("{} rows x {} columns x {} frames x {} samples of {} bits need {} bytes, {} are there",
+                            layout.rows, layout.columns, layout.frames, layout.samples, layout.allocated,
                             all == 0 ? std::string("too many") : std::to_string(all), element.value.size()))
         .tag(tag_text(kPixelData));
   if (element.claimed != kUndefinedLength && element.claimed > all + 1)
@@ -98,7 +109,8 @@ Samples native_samples(const Element& element, const TransferSyntax& syntax, con
   }
   if (layout.photometric == "YBR_FULL_422" && layout.samples == 3) {
     if (layout.allocated != 8 || layout.columns % 2 != 0)
-      throw Error(ErrorCode::PixelDataUnsupported, "YBR_FULL_422 with odd columns or 16 bits").tag(tag_text(kPhotometric));
+      throw Error(ErrorCode::PixelDataUnsupported, "YBR_FULL_422 with odd columns or 16 bits")
+          .tag(tag_text(kPhotometric));
     samples.owned = spread_422(samples.view);
     samples.view = samples.owned;
     samples.planar = false;
@@ -106,17 +118,22 @@ Samples native_samples(const Element& element, const TransferSyntax& syntax, con
   return samples;
 }
 
-Samples decoded_samples(const ElementSet& dataset, const TransferSyntax& syntax, const PixelLayout& layout, std::uint32_t frame,
-                        std::vector<std::string>& warnings) {
+Samples decoded_samples(const ElementSet& dataset, const TransferSyntax& syntax, const PixelLayout& layout,
+                        std::uint32_t frame, std::vector<std::string>& warnings) {
   Bytes joined;
   const ByteView codestream = frame_codestream(dataset, frame, layout.frames, joined, warnings);
   switch (syntax.coding) {
-    case PixelCoding::rle: return decode_rle(codestream, layout);
-    case PixelCoding::jpeg: return decode_jpeg(codestream, layout);
-    case PixelCoding::jpeg_ls: return decode_jpeg_ls(codestream, layout, syntax);
-    case PixelCoding::jpeg_2000: return decode_jpeg_2000(codestream, layout);
+    case PixelCoding::rle:
+      return decode_rle(codestream, layout);
+    case PixelCoding::jpeg:
+      return decode_jpeg(codestream, layout);
+    case PixelCoding::jpeg_ls:
+      return decode_jpeg_ls(codestream, layout, syntax);
+    case PixelCoding::jpeg_2000:
+      return decode_jpeg_2000(codestream, layout);
     case PixelCoding::native:
-    case PixelCoding::unsupported: break;
+    case PixelCoding::unsupported:
+      break;
   }
   throw Error(ErrorCode::Internal, "no decoder for " + syntax.name);
 }
@@ -131,7 +148,8 @@ PixelLayout pixel_layout(const ElementSet& dataset, const ReadLimits& limits, st
   layout.frames = frame_count(dataset, warnings);
   layout.samples = static_cast<int>(dataset.integer(kSamplesPerPixel).value_or(1));
   if (layout.samples != 1 && layout.samples != 3)
-    throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} samples a pixel", layout.samples)).tag(tag_text(kSamplesPerPixel));
+    throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} samples a pixel", layout.samples))
+        .tag(tag_text(kSamplesPerPixel));
   layout.allocated = static_cast<int>(required(dataset, kBitsAllocated));
   layout.stored = static_cast<int>(dataset.integer(kBitsStored).value_or(layout.allocated));
   layout.high_bit = static_cast<int>(dataset.integer(kHighBit).value_or(layout.stored - 1));
@@ -143,25 +161,34 @@ PixelLayout pixel_layout(const ElementSet& dataset, const ReadLimits& limits, st
     layout.photometric = layout.samples == 1 ? "MONOCHROME2" : "RGB";
     warnings.push_back("no photometric interpretation; taken for " + layout.photometric);
   }
-  const bool grey = layout.photometric == "MONOCHROME1" || layout.photometric == "MONOCHROME2" || layout.photometric == "PALETTE COLOR";
+  const bool grey = layout.photometric == "MONOCHROME1" || layout.photometric == "MONOCHROME2" ||
+                    layout.photometric == "PALETTE COLOR";
   if (grey != (layout.samples == 1))
-    throw Error(ErrorCode::HeaderInvalid, fmt::format("{} with {} samples a pixel", layout.photometric, layout.samples)).tag(tag_text(kPhotometric));
+    throw Error(ErrorCode::HeaderInvalid, fmt::format("{} with {} samples a pixel", layout.photometric, layout.samples))
+        .tag(tag_text(kPhotometric));
   return layout;
 }
 
-Samples frame_samples(const ElementSet& dataset, const TransferSyntax& syntax, const PixelLayout& layout, std::uint32_t frame,
-                      std::vector<std::string>& warnings) {
+Samples frame_samples(const ElementSet& dataset, const TransferSyntax& syntax, const PixelLayout& layout,
+                      std::uint32_t frame, std::vector<std::string>& warnings) {
   const Element& element = *dataset.find(kPixelData);
   if (syntax.coding == PixelCoding::unsupported)
-    throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} ({})", syntax.name, syntax.uid)).tag("(0002,0010) TransferSyntaxUID");
-  if (element.value.empty()) throw Error(ErrorCode::NoPixelData, "the pixel data are empty").tag(tag_text(kPixelData)).remedy("send the image again from its source");
+    throw Error(ErrorCode::PixelDataUnsupported, fmt::format("{} ({})", syntax.name, syntax.uid))
+        .tag("(0002,0010) TransferSyntaxUID");
+  if (element.value.empty())
+    throw Error(ErrorCode::NoPixelData, "the pixel data are empty")
+        .tag(tag_text(kPixelData))
+        .remedy("send the image again from its source");
   const bool encapsulated = element.claimed == kUndefinedLength;
   if (encapsulated && syntax.coding == PixelCoding::native)
-    throw Error(ErrorCode::HeaderInvalid, "pixel data are in fragments, but the transfer syntax is " + syntax.name).tag(tag_text(kPixelData));
+    throw Error(ErrorCode::HeaderInvalid, "pixel data are in fragments, but the transfer syntax is " + syntax.name)
+        .tag(tag_text(kPixelData));
   if (encapsulated) return decoded_samples(dataset, syntax, layout, frame, warnings);
   if (syntax.coding != PixelCoding::native) {
     if (element.value.size() < native_frame_bytes(layout))
-      throw Error(ErrorCode::HeaderInvalid, "pixel data are not in fragments, but the transfer syntax is " + syntax.name).tag(tag_text(kPixelData));
+      throw Error(ErrorCode::HeaderInvalid,
+                  "pixel data are not in fragments, but the transfer syntax is " + syntax.name)
+          .tag(tag_text(kPixelData));
     warnings.push_back("pixel data are not compressed, although the transfer syntax says " + syntax.name);
   }
   return native_samples(element, syntax, layout, frame, warnings);

@@ -10,9 +10,9 @@
 
 namespace rouage::dicom::reading {
 
-inline constexpr Tag kSamplesPerPixel = 0x00280002, kPhotometric = 0x00280004, kPlanar = 0x00280006, kFrames = 0x00280008,
-                     kRows = 0x00280010, kColumns = 0x00280011, kBitsAllocated = 0x00280100, kBitsStored = 0x00280101,
-                     kHighBit = 0x00280102, kPixelRepresentation = 0x00280103;
+inline constexpr Tag kSamplesPerPixel = 0x00280002, kPhotometric = 0x00280004, kPlanar = 0x00280006,
+                     kFrames = 0x00280008, kRows = 0x00280010, kColumns = 0x00280011, kBitsAllocated = 0x00280100,
+                     kBitsStored = 0x00280101, kHighBit = 0x00280102, kPixelRepresentation = 0x00280103;
 
 /// The Image Pixel module as checked numbers.
 struct PixelLayout {
@@ -30,7 +30,7 @@ PixelLayout pixel_layout(const ElementSet& dataset, const ReadLimits& limits, st
 
 /// Stored samples of one frame. value = (sample >> shift) & (2^bits - 1), then two's complement if signed.
 struct Samples {
-  Bytes owned;         ///< empty when `view` lies in the file's bytes
+  Bytes owned;  ///< empty when `view` lies in the file's bytes
   ByteView view;
   int bytes_each = 2;  ///< 1 or 2
   bool big_endian = false;
@@ -41,12 +41,12 @@ struct Samples {
 
 struct TransferSyntax;
 /// `frame` is 1-based. Errors: PixelDataTruncated, PixelDataUnsupported, HeaderInvalid.
-Samples frame_samples(const ElementSet& dataset, const TransferSyntax& syntax, const PixelLayout& layout, std::uint32_t frame,
-                      std::vector<std::string>& warnings);
+Samples frame_samples(const ElementSet& dataset, const TransferSyntax& syntax, const PixelLayout& layout,
+                      std::uint32_t frame, std::vector<std::string>& warnings);
 
-/// One frame's codestream out of encapsulated pixel data (PS3.5 A.4): basic or extended offset table, else one fragment a
-/// frame, else the start markers. `joined` receives the bytes when the frame has several fragments.
-/// Errors: PixelDataTruncated, HeaderInvalid.
+/// One frame's codestream out of encapsulated pixel data (PS3.5 A.4): basic or extended offset table, else one fragment
+/// a frame, else the start markers. `joined` receives the bytes when the frame has several fragments. Errors:
+/// PixelDataTruncated, HeaderInvalid.
 ByteView frame_codestream(const ElementSet& dataset, std::uint32_t frame, std::uint32_t frames, Bytes& joined,
                           std::vector<std::string>& warnings);
 

@@ -11,9 +11,9 @@ constexpr Tag kExtendedOffsets = 0x7FE00001;
 constexpr std::size_t kMostFragments = 1'000'000;
 
 struct Fragments {
-  std::vector<std::uint32_t> offsets;     ///< basic offset table
+  std::vector<std::uint32_t> offsets;  ///< basic offset table
   std::vector<ByteView> parts;
-  std::vector<std::uint64_t> places;      ///< of each part's item tag, from the first part's
+  std::vector<std::uint64_t> places;  ///< of each part's item tag, from the first part's
 };
 
 /// Broken lengths are an error; a missing end mark is not, when the last fragment is whole.
@@ -30,11 +30,12 @@ Fragments fragments_of(ByteView value, std::vector<std::string>& warnings) {
       break;
     }
     if (item->tag != kItem)
-      throw Error(ErrorCode::PixelDataTruncated, fmt::format("fragment {} does not begin with an item tag", found.parts.size() + 1))
+      throw Error(ErrorCode::PixelDataTruncated,
+                  fmt::format("fragment {} does not begin with an item tag", found.parts.size() + 1))
           .tag(tag_text(kPixelData));
     if (item->claimed > value.size() - at)
-      throw Error(ErrorCode::PixelDataTruncated,
-                  fmt::format("fragment {} needs {} bytes, {} are there", found.parts.size() + 1, item->claimed, value.size() - at))
+      throw Error(ErrorCode::PixelDataTruncated, fmt::format("fragment {} needs {} bytes, {} are there",
+                                                             found.parts.size() + 1, item->claimed, value.size() - at))
           .tag(tag_text(kPixelData));
     const ByteView part = value.subspan(at, item->claimed);
     at += item->claimed;
@@ -45,12 +46,16 @@ Fragments fragments_of(ByteView value, std::vector<std::string>& warnings) {
       continue;
     }
     if (found.parts.size() >= kMostFragments)
-      throw Error(ErrorCode::HeaderInvalid, fmt::format("more than {} fragments", kMostFragments)).tag(tag_text(kPixelData));
+      throw Error(ErrorCode::HeaderInvalid, fmt::format("more than {} fragments", kMostFragments))
+          .tag(tag_text(kPixelData));
     found.parts.push_back(part);
     found.places.push_back(place - first_place);
   }
   if (!ended) warnings.emplace_back("the end mark of the pixel data is missing");
-  if (found.parts.empty()) throw Error(ErrorCode::NoPixelData, "the pixel data have no fragment").tag(tag_text(kPixelData)).remedy("send the image again from its source");
+  if (found.parts.empty())
+    throw Error(ErrorCode::NoPixelData, "the pixel data have no fragment")
+        .tag(tag_text(kPixelData))
+        .remedy("send the image again from its source");
   return found;
 }
 
@@ -63,13 +68,15 @@ bool starts_codestream(ByteView part) {
 }
 
 /// First fragment of each frame, or fewer than `frames` entries when the table does not fit the fragments.
-std::vector<std::size_t> starts_by_offsets(const Fragments& found, const std::vector<std::uint64_t>& offsets, std::uint32_t frames) {
+std::vector<std::size_t> starts_by_offsets(const Fragments& found, const std::vector<std::uint64_t>& offsets,
+                                           std::uint32_t frames) {
   std::vector<std::size_t> starts;
   if (offsets.size() != frames) return starts;
   std::size_t part = 0;
   for (const std::uint64_t offset : offsets) {
     while (part < found.places.size() && found.places[part] < offset) ++part;
-    if (part == found.places.size() || found.places[part] != offset || (!starts.empty() && starts.back() == part)) return {};
+    if (part == found.places.size() || found.places[part] != offset || (!starts.empty() && starts.back() == part))
+      return {};
     starts.push_back(part);
   }
   return starts;
@@ -81,7 +88,8 @@ std::vector<std::size_t> frame_starts(const ElementSet& dataset, const Fragments
   std::vector<std::uint64_t> offsets(found.offsets.begin(), found.offsets.end());
   if (const Element* extended = dataset.find(kExtendedOffsets); offsets.empty() && extended != nullptr)
     for (std::size_t at = 0; at + 8 <= extended->value.size(); at += 8)
-      offsets.push_back(load_u32(extended->value, at, false) | std::uint64_t{load_u32(extended->value, at + 4, false)} << 32);
+      offsets.push_back(load_u32(extended->value, at, false) | std::uint64_t{load_u32(extended->value, at + 4, false)}
+                                                                   << 32);
   std::vector<std::size_t> starts = starts_by_offsets(found, offsets, frames);
   if (starts.size() == frames) return starts;
   if (!offsets.empty()) warnings.emplace_back("the offset table does not fit the fragments and is not used");
@@ -93,8 +101,8 @@ std::vector<std::size_t> frame_starts(const ElementSet& dataset, const Fragments
   for (std::size_t i = 0; i < found.parts.size(); ++i)
     if (starts_codestream(found.parts[i])) starts.push_back(i);
   if (starts.size() != frames)
-    throw Error(ErrorCode::PixelDataTruncated,
-                fmt::format("{} frames are claimed, {} fragments hold {} codestreams", frames, found.parts.size(), starts.size()))
+    throw Error(ErrorCode::PixelDataTruncated, fmt::format("{} frames are claimed, {} fragments hold {} codestreams",
+                                                           frames, found.parts.size(), starts.size()))
         .tag(tag_text(kPixelData));
   return starts;
 }
@@ -105,7 +113,8 @@ ByteView frame_codestream(const ElementSet& dataset, std::uint32_t frame, std::u
                           std::vector<std::string>& warnings) {
   const Fragments found = fragments_of(dataset.find(kPixelData)->value, warnings);
   if (frames > found.parts.size())
-    throw Error(ErrorCode::PixelDataTruncated, fmt::format("{} frames are claimed, {} fragments are there", frames, found.parts.size()))
+    throw Error(ErrorCode::PixelDataTruncated,
+                fmt::format("{} frames are claimed, {} fragments are there", frames, found.parts.size()))
         .tag(tag_text(kPixelData));
   const std::vector<std::size_t> starts = frame_starts(dataset, found, frames, warnings);
   const std::size_t begin = starts[frame - 1];

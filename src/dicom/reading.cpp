@@ -29,7 +29,8 @@ std::uint32_t chosen_frame(const PixelLayout& layout, std::optional<int> frame) 
     throw Error(ErrorCode::MultiFrame, fmt::format("it has {} frames", layout.frames)).tag(tag_text(kFrames));
   }
   if (*frame < 1 || static_cast<std::uint32_t>(*frame) > layout.frames)
-    throw Error(ErrorCode::MultiFrame, fmt::format("frame {} is asked for, it has {}", *frame, layout.frames)).tag(tag_text(kFrames));
+    throw Error(ErrorCode::MultiFrame, fmt::format("frame {} is asked for, it has {}", *frame, layout.frames))
+        .tag(tag_text(kFrames));
   return static_cast<std::uint32_t>(*frame);
 }
 
@@ -73,11 +74,6 @@ Bytes file_start(const std::filesystem::path& path, std::size_t most) {
   return bytes;
 }
 
-/// True when the part of a file that was read holds all that a header needs.
-bool whole_header(const ParsedFile& file) {
-  return !file.dataset.ended_inside() || file.dataset.find(kPixelData) != nullptr;
-}
-
 }  // namespace
 
 void initialise() {
@@ -118,8 +114,9 @@ InstanceHeader read_header(const std::filesystem::path& file, const ReadLimits& 
       const bool all = bytes.size() < most || most == limits.file_bytes;
       // A deflated data set cannot be read in part: zlib would be started over and over.
       const ParsedFile parsed = parse_file(bytes, limits);
-      if (!all && (!whole_header(parsed) || parsed.syntax.deflated)) continue;
-      if (parsed.dataset.find(kPixelData) == nullptr) throw no_pixels(parsed);
+      const bool pixels_found = parsed.dataset.find(kPixelData) != nullptr;
+      if (!all && (!pixels_found || parsed.syntax.deflated)) continue;
+      if (!pixels_found) throw no_pixels(parsed);
       return instance_header(parsed);
     }
   } catch (Error& error) {

@@ -46,9 +46,10 @@ struct PictureFacts {
   std::string patient_id, study_id, sex, view, accession, study_date;
   std::optional<double> age_a;
 };
-/// A PNG or JPEG (8 or 16 bits, grey or grey RGB; alpha ignored) as a film. UIDs are derived from the bytes and facts; the study is that of
-/// facts.study_id where given. Errors: NotPicture, ImageTooLarge, PixelDataTruncated, NotGrey.
-FilmInstance read_picture_as_film(const std::filesystem::path& file, const PictureFacts& facts, const ReadLimits& limits);
+/// A PNG or JPEG (8 or 16 bits, grey or grey RGB; alpha ignored) as a film. UIDs are derived from the bytes and facts;
+/// the study is that of facts.study_id where given. Errors: NotPicture, ImageTooLarge, PixelDataTruncated, NotGrey.
+FilmInstance read_picture_as_film(const std::filesystem::path& file, const PictureFacts& facts,
+                                  const ReadLimits& limits);
 
 enum class FileKind { dicom, png, jpeg, other };
 /// By content, not by name. Errors: FileMissing.

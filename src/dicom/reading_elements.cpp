@@ -90,7 +90,9 @@ std::string tag_text(Tag tag) {
   return name == nullptr || std::string_view(name).starts_with("Unknown") ? number : number + " " + name;
 }
 
-bool known_vr(char first, char second) { return listed(kShortVrs, first, second) || listed(kLongVrs, first, second); }
+bool known_vr(char first, char second) {
+  return listed(kShortVrs, first, second) || listed(kLongVrs, first, second);
+}
 
 std::uint16_t load_u16(ByteView bytes, std::size_t at, bool big_endian) {
   const unsigned first = bytes[at], second = bytes[at + 1];
@@ -156,7 +158,8 @@ ElementSet ElementSet::parse(ByteView bytes, Encoding encoding) {
     at = next;
     if (element->tag >> 16 == 0xFFFE) continue;  // a stray delimiter: some writers leave one at the end of a sequence
     if (set.elements_.size() >= kMostElements)
-      throw Error(ErrorCode::HeaderInvalid, fmt::format("more than {} attributes", kMostElements)).tag(tag_text(element->tag));
+      throw Error(ErrorCode::HeaderInvalid, fmt::format("more than {} attributes", kMostElements))
+          .tag(tag_text(element->tag));
     const ByteView rest = bytes.subspan(at);
     if (element->tag == kPixelData || element->tag == kFloatPixelData || element->tag == kDoublePixelData) {
       element->value = element->claimed < rest.size() ? rest.first(element->claimed) : rest;

@@ -1,8 +1,8 @@
 /// The elements of a data set as places in the file's bytes: nothing is copied, nothing is recursive.
 ///
-/// DCMTK 3.6.7 parses nested sequences by recursion and takes memory for every length that a file claims (2 MB of nested
-/// sequences overflow its stack). So Rouage finds elements itself and leaves DCMTK what it does well: codecs, dictionary,
-/// character sets, writing. tests/dicom compares both on every conformance file.
+/// DCMTK 3.6.7 parses nested sequences by recursion and takes memory for every length that a file claims (2 MB of
+/// nested sequences overflow its stack). So Rouage finds elements itself and leaves DCMTK what it does well: codecs,
+/// dictionary, character sets, writing. tests/dicom compares both on every conformance file.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -32,7 +32,7 @@ struct Encoding {
 
 struct Element {
   Tag tag = 0;
-  std::array<char, 2> vr{};  ///< {0, 0} under implicit VR
+  std::array<char, 2> vr{};   ///< {0, 0} under implicit VR
   std::uint32_t claimed = 0;  ///< length as the file says, kUndefinedLength for delimited values
   ByteView value;             ///< what is there of it; with delimiters when the length is undefined
   bool is_vr(std::string_view name) const { return vr[0] == name[0] && vr[1] == name[1]; }
@@ -43,8 +43,8 @@ class ElementSet {
  public:
   ElementSet() = default;
 
-  /// Elements up to and with pixel data, or to the end. Errors: HeaderInvalid (nesting deeper than 64, more than 100,000
-  /// elements). A set that ends inside an element is not an error here: see ended_inside().
+  /// Elements up to and with pixel data, or to the end. Errors: HeaderInvalid (nesting deeper than 64, more than
+  /// 100,000 elements). A set that ends inside an element is not an error here: see ended_inside().
   static ElementSet parse(ByteView bytes, Encoding encoding);
 
   const std::vector<Element>& elements() const { return elements_; }

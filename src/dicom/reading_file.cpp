@@ -14,7 +14,8 @@ constexpr std::size_t kPreamble = 128;
 constexpr Tag kTransferSyntax = 0x00020010;
 
 bool magic_at(ByteView bytes, std::size_t at) {
-  return bytes.size() >= at + 4 && bytes[at] == 'D' && bytes[at + 1] == 'I' && bytes[at + 2] == 'C' && bytes[at + 3] == 'M';
+  return bytes.size() >= at + 4 && bytes[at] == 'D' && bytes[at + 1] == 'I' && bytes[at + 2] == 'C' &&
+         bytes[at + 3] == 'M';
 }
 
 /// Files without preamble are taken only when their first elements read like the start of a data set: known low groups,
@@ -27,7 +28,8 @@ bool reads_like_dataset(ByteView bytes) {
   int seen = 0;
   for (; seen < 3 && at < bytes.size(); ++seen) {
     const auto element = read_element_header(bytes, at, *encoding);
-    if (!element || element->tag <= last || (element->tag >> 16) > 0x0010 || (element->tag >> 16) % 2 != 0) return false;
+    if (!element || element->tag <= last || (element->tag >> 16) > 0x0010 || (element->tag >> 16) % 2 != 0)
+      return false;
     if (seen == 0 && (element->tag & 0xFFFF) > 0x0100) return false;
     if (encoding->explicit_vr && !known_vr(element->vr[0], element->vr[1])) return false;
     if (element->claimed == kUndefinedLength) return seen > 0;
@@ -56,7 +58,8 @@ Start find_start(ByteView bytes) {
   }
   start.found = true;
   start.meta_encoding = {true, false};
-  if (const auto guess = guess_encoding(bytes.subspan(start.meta)); guess && !guess->big_endian) start.meta_encoding = *guess;
+  if (const auto guess = guess_encoding(bytes.subspan(start.meta)); guess && !guess->big_endian)
+    start.meta_encoding = *guess;
   std::size_t at = start.meta;
   start.dataset = at;
   while (at < bytes.size()) {
@@ -76,7 +79,8 @@ struct InflateEnd {
 Bytes inflate_all(ByteView bytes, std::uint64_t limit, std::vector<std::string>& warnings) {
   z_stream stream{};
   const bool zlib_form = bytes.size() > 2 && bytes[0] == 0x78 && (bytes[0] * 256U + bytes[1]) % 31 == 0;
-  if (inflateInit2(&stream, zlib_form ? MAX_WBITS : -MAX_WBITS) != Z_OK) throw Error(ErrorCode::Internal, "zlib cannot start");
+  if (inflateInit2(&stream, zlib_form ? MAX_WBITS : -MAX_WBITS) != Z_OK)
+    throw Error(ErrorCode::Internal, "zlib cannot start");
   const std::unique_ptr<z_stream, InflateEnd> guard(&stream);
   Bytes out;
   std::size_t used = 0;
@@ -105,21 +109,28 @@ Bytes inflate_all(ByteView bytes, std::uint64_t limit, std::vector<std::string>&
 
 }  // namespace
 
-bool looks_like_dicom(ByteView bytes) { return magic_at(bytes, kPreamble) || magic_at(bytes, 0) || reads_like_dataset(bytes); }
+bool looks_like_dicom(ByteView bytes) {
+  return magic_at(bytes, kPreamble) || magic_at(bytes, 0) || reads_like_dataset(bytes);
+}
 
 ParsedFile parse_file(ByteView bytes, const ReadLimits& limits) {
   const Start start = find_start(bytes);
-  if (!start.found) throw Error(ErrorCode::NotDicom, bytes.empty() ? "the file is empty" : "no DICM mark and no data set at its start");
+  if (!start.found)
+    throw Error(ErrorCode::NotDicom, bytes.empty() ? "the file is empty" : "no DICM mark and no data set at its start");
   ParsedFile file;
   file.meta = ElementSet::parse(bytes.subspan(start.meta, start.dataset - start.meta), start.meta_encoding);
   const std::string uid = file.meta.text(kTransferSyntax);
   ByteView rest = bytes.subspan(start.dataset);
-  if (rest.empty()) throw Error(ErrorCode::HeaderInvalid, "the file ends before its data set").remedy("copy the file again from its source");
+  if (rest.empty())
+    throw Error(ErrorCode::HeaderInvalid, "the file ends before its data set")
+        .remedy("copy the file again from its source");
   if (!uid.empty()) {
     file.syntax = transfer_syntax(uid);
   } else {
     const auto guess = guess_encoding(rest).value_or(Encoding{false, false});
-    file.syntax = transfer_syntax(guess.big_endian ? "1.2.840.10008.1.2.2" : guess.explicit_vr ? "1.2.840.10008.1.2.1" : "1.2.840.10008.1.2");
+    file.syntax = transfer_syntax(guess.big_endian    ? "1.2.840.10008.1.2.2"
+                                  : guess.explicit_vr ? "1.2.840.10008.1.2.1"
+                                                      : "1.2.840.10008.1.2");
     file.warnings.emplace_back("no transfer syntax in the file; taken for " + file.syntax.name);
   }
   if (file.syntax.deflated) {

@@ -16,7 +16,8 @@ struct ParsedFile {
 
 /// True when `bytes` (a file's start of at least 256 bytes, or all of it) look like DICOM.
 bool looks_like_dicom(ByteView bytes);
-/// Errors: NotDicom, HeaderInvalid, FileTooLarge (a deflated data set that grows over the limit). `bytes` must outlive it.
+/// Errors: NotDicom, HeaderInvalid, FileTooLarge (a deflated data set that grows over the limit). `bytes` must outlive
+/// it.
 ParsedFile parse_file(ByteView bytes, const ReadLimits& limits);
 
 }  // namespace rouage::dicom::reading

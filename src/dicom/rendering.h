@@ -1,4 +1,5 @@
-/// Stored samples to display values 0..1: modality LUT, VOI LUT or window, presentation LUT shape (PS3.4 N.2, PS3.3 C.11).
+/// Stored samples to display values 0..1: modality LUT, VOI LUT or window, presentation LUT shape (PS3.4 N.2, PS3.3
+/// C.11).
 #pragma once
 #include <optional>
 #include <string>
@@ -41,9 +42,9 @@ struct GreyPath {
   double slope = 1, intercept = 0;
   std::optional<LookupTable> voi_table;
   std::optional<Window> window;
-  std::optional<LookupTable> palette;  ///< PALETTE COLOR whose three tables are equal
+  std::optional<LookupTable> palette;                            ///< PALETTE COLOR whose three tables are equal
   std::optional<std::pair<std::int32_t, std::int32_t>> padding;  ///< stored values, both ends inclusive
-  bool inverse = false;         ///< low values are bright at the end
+  bool inverse = false;                                          ///< low values are bright at the end
   bool for_processing = false;  ///< no display values in the file: logarithm and percentiles
   bool take_logarithm = false;  ///< for processing: values are linear in exposure
 };
@@ -55,7 +56,8 @@ struct Rendering {
   std::uint64_t padded = 0;
 };
 /// One channel only; see grey_samples for colour.
-Rendering render(const Samples& samples, std::uint64_t pixels, const GreyPath& path, std::vector<std::string>& warnings);
+Rendering render(const Samples& samples, std::uint64_t pixels, const GreyPath& path,
+                 std::vector<std::string>& warnings);
 
 /// Three equal channels as one. Errors: NotGrey when they differ by more than 2/255 of the range.
 Samples grey_samples(const Samples& colour, const PixelLayout& layout, std::vector<std::string>& warnings);

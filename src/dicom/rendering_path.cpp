@@ -10,13 +10,15 @@
 namespace rouage::dicom::reading {
 namespace {
 
-constexpr Tag kModalityLutSequence = 0x00283000, kLutDescriptor = 0x00283002, kLutData = 0x00283006, kVoiLutSequence = 0x00283010;
+constexpr Tag kModalityLutSequence = 0x00283000, kLutDescriptor = 0x00283002, kLutData = 0x00283006,
+              kVoiLutSequence = 0x00283010;
 constexpr Tag kIntercept = 0x00281052, kSlope = 0x00281053, kRescaleType = 0x00281054;
 constexpr Tag kCenter = 0x00281050, kWidth = 0x00281051, kFunction = 0x00281056;
 constexpr Tag kPaddingValue = 0x00280120, kPaddingLimit = 0x00280121, kShape = 0x20500020, kIntent = 0x00080068;
 constexpr Tag kIntensityRelationship = 0x00281040, kIntensitySign = 0x00281041;
 constexpr Tag kShared = 0x52009229, kPerFrame = 0x52009230, kTransformationMacro = 0x00289145, kVoiMacro = 0x00289132;
-constexpr std::array<std::array<Tag, 2>, 3> kPaletteTags{{{0x00281101, 0x00281201}, {0x00281102, 0x00281202}, {0x00281103, 0x00281203}}};
+constexpr std::array<std::array<Tag, 2>, 3> kPaletteTags{
+    {{0x00281101, 0x00281201}, {0x00281102, 0x00281202}, {0x00281103, 0x00281203}}};
 
 /// A 16-bit attribute that is US or SS by pixel representation, whatever VR a writer gave it.
 std::int32_t stored_value(std::int64_t raw, const PixelLayout& layout) {
@@ -24,15 +26,18 @@ std::int32_t stored_value(std::int64_t raw, const PixelLayout& layout) {
   return layout.is_signed ? std::int32_t{static_cast<std::int16_t>(word)} : std::int32_t{word};
 }
 
-void read_modality(const FrameAttributes& attributes, const PixelLayout& layout, GreyPath& path, std::vector<std::string>& warnings) {
+void read_modality(const FrameAttributes& attributes, const PixelLayout& layout, GreyPath& path,
+                   std::vector<std::string>& warnings) {
   const auto tables = attributes.dataset->items(kModalityLutSequence, 1);
   if (!tables.empty()) {
     path.modality_table = lookup_table(tables.front(), kLutDescriptor, kLutData, layout.is_signed);
-    if (!path.modality_table) throw Error(ErrorCode::HeaderInvalid, "the table cannot be used").tag(tag_text(kModalityLutSequence));
+    if (!path.modality_table)
+      throw Error(ErrorCode::HeaderInvalid, "the table cannot be used").tag(tag_text(kModalityLutSequence));
     return;
   }
   const ElementSet macro = attributes.macro(kTransformationMacro);
-  const ElementSet& set = attributes.dataset->has_value(kSlope) || attributes.dataset->has_value(kIntercept) ? *attributes.dataset : macro;
+  const ElementSet& set =
+      attributes.dataset->has_value(kSlope) || attributes.dataset->has_value(kIntercept) ? *attributes.dataset : macro;
   const auto slope = set.decimals(kSlope), intercept = set.decimals(kIntercept);
   for (const Tag tag : {kSlope, kIntercept})
     if (set.has_value(tag) && set.decimals(tag).empty())
@@ -44,7 +49,8 @@ void read_modality(const FrameAttributes& attributes, const PixelLayout& layout,
     warnings.emplace_back("(0028,1053) Rescale Slope is 0; taken for 1");
   }
   const std::string type = set.text(kRescaleType);
-  static constexpr std::string_view kKnownTypes[] = {"", "US", "HU", "OD", "HGML", "PCT", "ED", "MGML", "Z_EFF", "EDW", "HU_MOD"};
+  static constexpr std::string_view kKnownTypes[] = {"",   "US",   "HU",    "OD",  "HGML",  "PCT",
+                                                     "ED", "MGML", "Z_EFF", "EDW", "HU_MOD"};
   if (std::find(std::begin(kKnownTypes), std::end(kKnownTypes), type) == std::end(kKnownTypes))
     warnings.push_back("(0028,1054) Rescale Type \"" + type.substr(0, 16) + "\" is not known");
 }
@@ -52,7 +58,8 @@ void read_modality(const FrameAttributes& attributes, const PixelLayout& layout,
 std::optional<Window> first_window(const ElementSet& set, std::vector<std::string>& warnings) {
   const auto centers = set.decimals(kCenter), widths = set.decimals(kWidth);
   if (centers.empty() || widths.empty()) {
-    if (set.has_value(kCenter) || set.has_value(kWidth)) warnings.emplace_back("(0028,1050/1051) the window is no pair of numbers and is not used");
+    if (set.has_value(kCenter) || set.has_value(kWidth))
+      warnings.emplace_back("(0028,1050/1051) the window is no pair of numbers and is not used");
     return {};
   }
   Window window{centers.front(), widths.front()};
@@ -68,7 +75,8 @@ std::optional<Window> first_window(const ElementSet& set, std::vector<std::strin
   return window;
 }
 
-void read_voi(const FrameAttributes& attributes, bool signed_input, GreyPath& path, std::vector<std::string>& warnings) {
+void read_voi(const FrameAttributes& attributes, bool signed_input, GreyPath& path,
+              std::vector<std::string>& warnings) {
   const ElementSet macro = attributes.macro(kVoiMacro);
   for (const ElementSet* set : {attributes.dataset, &macro}) {
     const auto tables = set->items(kVoiLutSequence, 8);
@@ -94,7 +102,8 @@ void read_padding(const ElementSet& dataset, const PixelLayout& layout, GreyPath
 }
 
 /// Polarity so that dense is bright at the end. For processing, what the sign says of the beam goes before photometry.
-void read_polarity(const ElementSet& dataset, const PixelLayout& layout, GreyPath& path, std::vector<std::string>& warnings) {
+void read_polarity(const ElementSet& dataset, const PixelLayout& layout, GreyPath& path,
+                   std::vector<std::string>& warnings) {
   const bool monochrome_1 = layout.photometric == "MONOCHROME1";
   const std::string shape = dataset.text(kShape);
   path.inverse = monochrome_1;
@@ -103,18 +112,22 @@ void read_polarity(const ElementSet& dataset, const PixelLayout& layout, GreyPat
     warnings.emplace_back("(2050,0020) Presentation LUT Shape INVERSE on a MONOCHROME2 picture: inverted");
   }
   if (monochrome_1 && shape == "IDENTITY")
-    warnings.emplace_back("(2050,0020) Presentation LUT Shape IDENTITY on a MONOCHROME1 picture: inverted all the same");
+    warnings.emplace_back(
+        "(2050,0020) Presentation LUT Shape IDENTITY on a MONOCHROME1 picture: inverted all the same");
   path.for_processing = dataset.text(kIntent) == "FOR PROCESSING";
   if (!path.for_processing) return;
-  warnings.emplace_back("(0008,0068) FOR PROCESSING: raw detector data, shown by logarithm and percentiles, not by the maker's processing");
+  warnings.emplace_back(
+      "(0008,0068) FOR PROCESSING: raw detector data, shown by logarithm and percentiles, not by the maker's "
+      "processing");
   const std::string relationship = dataset.text(kIntensityRelationship);
   path.take_logarithm = relationship != "LOG" && relationship != "DISP";
   if (const auto sign = dataset.integer(kIntensitySign)) {
     const auto direction = static_cast<std::int16_t>(static_cast<std::uint16_t>(*sign));
-    if (direction == 1) path.inverse = true;    // low values are little radiation: dense
+    if (direction == 1) path.inverse = true;  // low values are little radiation: dense
     if (direction == -1) path.inverse = false;
   } else {
-    warnings.emplace_back("(0028,1041) Pixel Intensity Relationship Sign is missing: polarity by photometric interpretation");
+    warnings.emplace_back(
+        "(0028,1041) Pixel Intensity Relationship Sign is missing: polarity by photometric interpretation");
   }
 }
 
@@ -133,7 +146,8 @@ LookupTable grey_palette(const ElementSet& dataset, const PixelLayout& layout) {
     const auto& b = tables[static_cast<std::size_t>(channel)].entries;
     if (a.size() != b.size()) throw Error(ErrorCode::NotGrey, "the palette has colours").tag(palette_tag);
     for (std::size_t i = 0; i < a.size(); ++i)
-      if (std::abs(int{a[i]} - int{b[i]}) > tolerance) throw Error(ErrorCode::NotGrey, "the palette has colours").tag(palette_tag);
+      if (std::abs(int{a[i]} - int{b[i]}) > tolerance)
+        throw Error(ErrorCode::NotGrey, "the palette has colours").tag(palette_tag);
   }
   return tables[0];
 }
@@ -166,14 +180,16 @@ std::optional<LookupTable> lookup_table(const ElementSet& set, Tag descriptor, T
   const auto wanted = static_cast<std::uint16_t>(*count);
   const std::size_t size = wanted == 0 ? 65'536 : wanted;
   LookupTable table;
-  table.first = signed_input ? double{static_cast<double>(static_cast<std::int16_t>(first_word))} : double{static_cast<double>(first_word)};
+  table.first = signed_input ? double{static_cast<double>(static_cast<std::int16_t>(first_word))}
+                             : double{static_cast<double>(first_word)};
   table.entries = set.words(data);
   const std::size_t bytes = element->value.size();
   if (*bits <= 8 && bytes < size * 2 && bytes >= size) {
     // Entries of one byte each, two a word (C.7.6.3.1.5); in big endian the bytes of a word are swapped.
     const std::size_t swap = set.encoding().big_endian && element->is_vr("OW") ? 1 : 0;
     table.entries.resize(size);
-    for (std::size_t i = 0; i < size; ++i) table.entries[i] = (i ^ swap) < bytes ? element->value[i ^ swap] : std::uint8_t{0};
+    for (std::size_t i = 0; i < size; ++i)
+      table.entries[i] = (i ^ swap) < bytes ? element->value[i ^ swap] : std::uint8_t{0};
   }
   if (table.entries.size() < size) return {};
   table.entries.resize(size);
@@ -192,8 +208,10 @@ double Window::at(double x) const {
     case Function::linear:
       if (width <= 1) return x <= center - 0.5 ? 0 : 1;
       return std::clamp((x - (center - 0.5)) / (width - 1) + 0.5, 0.0, 1.0);
-    case Function::linear_exact: return std::clamp((x - center) / width + 0.5, 0.0, 1.0);
-    case Function::sigmoid: return 1 / (1 + std::exp(-4 * (x - center) / width));
+    case Function::linear_exact:
+      return std::clamp((x - center) / width + 0.5, 0.0, 1.0);
+    case Function::sigmoid:
+      return 1 / (1 + std::exp(-4 * (x - center) / width));
   }
   return 0;
 }

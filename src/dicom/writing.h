@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,5 +126,10 @@ Bytes write_film(const FilmObject& object);
 
 /// A text attribute as RawAttribute (UTF-8 in, padded), for headers that we make ourselves.
 RawAttribute raw_text(std::uint16_t group, std::uint16_t element, std::string vr, const std::string& utf8);
+
+/// The graphics of one of our objects, read back through DCMTK (the writers do not use it, so this is a second opinion):
+/// SCOORD of a structured report, graphic objects of a presentation state, the bounding box of each segment's mask.
+/// `text`: graphic type, text object's text or segment label. Points as in `Point`.  Errors: NotDicom, HeaderInvalid.
+std::vector<GraphicShape> read_shapes(std::span<const std::uint8_t> object);
 
 }  // namespace rouage::dicom

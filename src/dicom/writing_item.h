@@ -1,6 +1,7 @@
 /// A data set under construction and its bytes. Internal to the writers of this room.
 #pragma once
 #include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dcdeftag.h>
 #include <dcmtk/dcmdata/dctagkey.h>
 
 #include <cstdint>

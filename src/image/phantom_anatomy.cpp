@@ -4,7 +4,6 @@ namespace rouage::image::phantom {
 namespace {
 
 constexpr double kApexY = -138, kFullY = 52;  ///< where a lung begins and where it has its full width
-constexpr double kFatMm = 11;                 ///< subcutaneous fat on the trunk
 
 /// A quarter of a superellipse: 0 at t = 0, 1 at t >= 1, vertical at the start.
 double quarter(double t) {
@@ -16,14 +15,18 @@ double quarter(double t) {
 template <class Inward>
 Cavity shape_cavity(double sign, double size, double width, double lower_mm, Inward inward) {
   const double apex = (kApexY + lower_mm) * size, full = kFullY * size;
-  const double lateral_mm = (sign > 0 ? 132.0 : 136.0) * width, start_mm = 46 * width;
+  const double base = 121 * size;  // where the posterior recess ends
+  const double lateral_mm = (sign > 0 ? 137.0 : 141.0) * width, start_mm = 46 * width;
   const auto progress = [=](double y) { return (y - apex) / (full - apex); };
   Cavity cavity;
   cavity.sign = sign;
-  cavity.lateral =
-      Course([=](double y) { return start_mm + (lateral_mm - start_mm) * quarter(progress(y)) - inward(y); });
-  cavity.medial = Course([=](double y) { return start_mm - (start_mm + 16) * quarter(progress(y) / 0.55); });
-  cavity.half_depth = Course([=](double y) { return 82 * size * quarter(progress(y) / 0.8); });
+  cavity.lateral = Course([=](double y) {
+    const double t = progress(y);
+    return start_mm + (lateral_mm - start_mm) * (0.88 * quarter(t) + 0.12 * smooth_step(0, 1.25, t)) - inward(y);
+  });
+  cavity.medial = Course([=](double y) { return start_mm - (start_mm - 5) * quarter(progress(y) / 0.55); });
+  cavity.half_depth =
+      Course([=](double y) { return 82 * size * quarter(progress(y) / 0.8) * quarter((base - y) / 75); });
   cavity.centre_z = Course([=](double y) { return 146 + 22 * (1 - quarter(progress(y) / 0.7)); });
   return cavity;
 }
@@ -45,7 +48,7 @@ std::vector<Ellipsoid> make_heart(const Variation& v, bool enlarged) {
   const double k = v.heart * v.width * (enlarged ? 1.33 : 1.0), low = v.dome_mm + (enlarged ? 2 : 0);
   const double shift = enlarged ? 3 : 0;
   return {
-      tilted({{(21 + shift) * v.width, 40 + low, 104}, 66 * k, 45 * k, 44 * k}, 36),   // ventricles, apex to the left
+      tilted({{(22 + shift) * v.width, 40 + low, 104}, 65 * k, 45 * k, 44 * k}, 37),   // ventricles, apex to the left
       tilted({{(-15 - shift) * v.width, 36 + low, 116}, 25 * k, 38 * k, 40 * k}, -8),  // right atrium
       {{4 * v.width, 6 + low, 140}, 34 * k, 26 * k, 32 * k},                           // left atrium
   };
@@ -54,26 +57,25 @@ std::vector<Ellipsoid> make_heart(const Variation& v, bool enlarged) {
 std::vector<Ellipsoid> make_mediastinum(const Variation& v) {
   const double w = v.width;
   return {
-      {{0, 30, 172}, 24 * w, 330, 50},                    // spine, oesophagus, what lies before them
-      {{-2, -52, 140}, 29 * w, 82, 60},                   // great vessels
-      {{25 * w, -52, 158}, 16.5 * w, 17, 34},             // aortic knob
+      {{0, 30, 195}, 20 * w, 330, 34},                    // spine
+      {{0, 0, 160}, 15 * w, 190, 50},                     // oesophagus and what lies around the windpipe
+      {{-1, -58, 138}, 27 * w, 86, 56},                   // great vessels
+      tilted({{21 * w, -52, 158}, 17 * w, 20, 34}, 12),   // aortic knob
       tilted({{20 * w, 40, 190}, 13 * w, 112, 13}, 2.0),  // descending aorta
-      tilted({{26 * w, -22, 118}, 18 * w, 24, 24}, 30),   // pulmonary trunk
+      tilted({{22 * w, -20, 118}, 17 * w, 33, 26}, -12),  // pulmonary trunk
       tilted({{-20 * w, -42, 130}, 13 * w, 62, 18}, -3),  // superior vena cava
       tilted({{-13 * w, -8, 112}, 22 * w, 34, 26}, -12),  // ascending aorta
-      {{0, 78, 120}, 40 * w, 34, 56},                     // heart's rest on the diaphragm, inferior cava
+      {{4, 80, 120}, 38 * w, 34, 56},                     // heart's rest on the diaphragm, inferior cava
   };
 }
 
-std::vector<Ellipsoid> make_body(const Variation& v) {
-  std::vector<Ellipsoid> body;
+std::vector<Ellipsoid> make_limbs() {
+  std::vector<Ellipsoid> limbs;
   for (const double s : {-1.0, 1.0}) {
-    body.push_back(tilted({{s * 128, -128, 160}, 92, 40, 52}, s * 19));  // shoulder
-    body.push_back(tilted({{s * 212, 0, 158}, 40, 190, 44}, s * -4));    // arm
-    body.push_back(tilted({{s * 150, -70, 140}, 34, 62, 58}, s * -12));  // folds of the armpit
-    if (v.breasts) body.push_back(tilted({{s * 78, 62, 46}, 62, 56, 44}, s * 20));
+    limbs.push_back(tilted({{s * 138, -118, 160}, 88, 46, 54}, s * 17));  // shoulder
+    limbs.push_back(tilted({{s * 214, 6, 158}, 36, 190, 42}, s * -5));    // arm
   }
-  return body;
+  return limbs;
 }
 
 }  // namespace
@@ -87,8 +89,9 @@ Span cut(const Cavity& cavity, const Ray& ray) {
       const double lateral = cavity.lateral.at(y), medial = cavity.medial.at(y), half = (lateral - medial) / 2;
       if (half <= 0) return -1e9;
       const double u = (x - medial - half) / half, u2 = u * u;
-      const double flat = 1 - u2 * (0.55 + 0.45 * u2);
-      if (flat <= 0) return -1e9;
+      // Full towards the side, thin towards the midline, where the lungs end in front of and behind the mediastinum.
+      const double flat = u > 0 ? 1 - u2 * (0.55 + 0.45 * u2) : (1 - u2) * (1 - u2);
+      if (std::abs(u) >= 1) return -1e9;
       z = cavity.centre_z.at(y) + direction * cavity.half_depth.at(y) * std::sqrt(flat);
     }
     return z;
@@ -126,7 +129,6 @@ Aerated aerate(const Anatomy& anatomy, std::size_t side, Span cavity, const Ray&
     const Span piece{z, until};
     if (piece.empty()) return;
     air.length += piece.length();
-    air.whole = hull(air.whole, piece);
     if (piece.length() > air.longest.length()) air.longest = piece;
   };
   for (std::size_t i = 0; i < count; ++i) {
@@ -137,28 +139,24 @@ Aerated aerate(const Anatomy& anatomy, std::size_t side, Span cavity, const Ray&
   return air;
 }
 
-BodyChord cut_body(const Anatomy& anatomy, const Ray& ray) {
-  const auto trunk = [&](double thinner) {
-    Span span{anatomy.trunk_z - 1, anatomy.trunk_z - 1};
-    const double y = ray.y(anatomy.trunk_z), x = ray.x(anatomy.trunk_z);
-    const double width = anatomy.trunk_width.at(y) - thinner, depth = anatomy.trunk_depth.at(y) - thinner;
-    const double u2 = x * x / (width * width), flat = 1 - u2 * (0.6 + 0.4 * u2);
-    if (width <= 0 || depth <= 0 || flat <= 0) return Span{};
-    const double half = depth * std::sqrt(flat);
-    span = {anatomy.trunk_z - half, anatomy.trunk_z + half};
-    return span;
+double body_length(const Anatomy& anatomy, const Ray& ray) {
+  double fourth = 0;
+  const auto blend = [&](double length) {
+    const double squared = length * length;
+    fourth += squared * squared;
   };
-  Span whole = trunk(0);
-  const Span muscle = trunk(kFatMm);
-  Span inner = muscle;
-  for (const Ellipsoid& part : anatomy.body) {
-    const Span piece = cut(part, ray);
-    if (piece.empty()) continue;
-    whole = hull(whole, piece);
-    const double shrink = std::min(kFatMm, piece.length() / 2);
-    inner = hull(inner, {piece.first + shrink, piece.last - shrink});
+  const double y = ray.y(anatomy.trunk_z), x = ray.x(anatomy.trunk_z);
+  const double width = anatomy.trunk_width.at(y), u2 = x * x / (width * width), flat = 1 - u2 * (0.45 + 0.55 * u2 * u2);
+  if (flat > 0) blend(2 * anatomy.trunk_depth.at(y) * std::sqrt(flat));
+  for (const Ellipsoid& part : anatomy.body) blend(cut(part, ray).length());
+  double length = std::sqrt(std::sqrt(fourth));
+  for (const Ellipsoid& mound : anatomy.breasts) {
+    const double bx = (ray.x(mound.centre.z) - mound.centre.x) / mound.rx,
+                 by = (ray.y(mound.centre.z) - mound.centre.y) / mound.ry;
+    const double inside = 1 - bx * bx - by * by;
+    if (inside > 0) length += mound.rz * inside * std::sqrt(inside);
   }
-  return {whole.length(), std::min(inner.length(), whole.length())};
+  return length;
 }
 
 Cavity collapsed(const Cavity& cavity) {
@@ -194,17 +192,20 @@ Anatomy make_anatomy(std::uint64_t seed, bool cardiomegaly) {
   a.variation = v;
   const auto still = [](double) { return 0.0; };
   a.cavities = {shape_cavity(1, v.size, w, 0, still), shape_cavity(-1, v.size, w, 0, still)};
-  a.domes = {Ellipsoid{{66 * w, 132 + v.dome_mm, 132}, 72 * w, 56, 90},
-             Ellipsoid{{-67 * w, 126 + v.dome_mm, 132}, 75 * w, 60, 90}};
+  a.domes = {Ellipsoid{{68 * w, 132 + v.dome_mm, 132}, 77 * w, 56, 92},
+             Ellipsoid{{-69 * w, 126 + v.dome_mm, 132}, 80 * w, 60, 92}};
   a.heart = make_heart(v, cardiomegaly);
   a.mediastinum = make_mediastinum(v);
-  a.body = make_body(v);
+  a.body = make_limbs();
+  if (v.breasts)
+    for (const double s : {-1.0, 1.0}) a.breasts.push_back({{s * 80, 58, 45}, 72, 74, 34});
   a.trunk_width = Course([&](double y) {
-    const double shoulder = 52 + (w * 160 + v.soft_mm - 52) * quarter((y + 178) / 120);
-    return shoulder + 4 * smooth_step(60, 200, y);
+    const double slope = 50 + (w * 152 - 50) * smooth_step(-196, -128, y);
+    return slope + (w * 20 + v.soft_mm) * smooth_step(-130, -40, y) + 3 * smooth_step(60, 200, y);
   });
-  a.trunk_depth = Course([&](double y) { return 56 + (52 + v.soft_mm) * smooth_step(-190, -70, y); });
-  a.gas = {tilted({{52 * w, 108 + v.dome_mm, 118}, 27, 17, 26}, -12), {{84 * w, 128 + v.dome_mm, 110}, 17, 14, 16}};
+  a.trunk_depth = Course([&](double y) { return 54 + (54 + v.soft_mm) * smooth_step(-190, -60, y); });
+  a.stomach = tilted({{58 * w, 110 + v.dome_mm, 122}, 30 * w, 23, 15}, 10);
+  a.fluid_level_y = 106 + v.dome_mm;
   const double carina_y = -48;
   a.airways = {
       {smooth_path({{{0, -260, 170}, 8.5, 8},

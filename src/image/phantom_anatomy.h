@@ -53,10 +53,12 @@ struct Anatomy {
   std::array<Ellipsoid, 2> domes;      ///< diaphragm; straight walls below the centre
   std::vector<Ellipsoid> heart;        ///< its silhouette: ventricles, atria
   std::vector<Ellipsoid> mediastinum;  ///< vessels and spine column, soft
-  std::vector<Ellipsoid> body;         ///< neck, shoulders, arms, breasts beside the trunk
+  std::vector<Ellipsoid> body;         ///< shoulders and arms beside the trunk
+  std::vector<Ellipsoid> breasts;      ///< smooth mounds on the trunk: centre, half axes, height rz
   Course trunk_width, trunk_depth;     ///< half axes of the trunk
   double trunk_z = 140;
-  std::vector<Ellipsoid> gas;  ///< stomach, colon
+  Ellipsoid stomach;                   ///< its gas, above the level of the fluid
+  double fluid_level_y = 0;            ///< the patient stands
   std::vector<Tube> airways;
 };
 
@@ -65,19 +67,17 @@ Anatomy make_anatomy(std::uint64_t seed, bool cardiomegaly);
 
 Span cut_dome(const Ellipsoid& dome, const Ray& ray);
 
-/// What a ray meets in one cavity: aerated length along z, the longest aerated piece and the hull of all pieces.
+/// What a ray meets in one cavity: aerated length along z, and the longest aerated piece.
 struct Aerated {
   double length = 0;
-  Span longest, whole;
+  Span longest;
 };
 /// The cavity's span without diaphragm, heart and mediastinum.
 Aerated aerate(const Anatomy& anatomy, std::size_t side, Span cavity, const Ray& ray);
 
-/// Chord of the body (soft tissue) along z, and of what lies inside its layer of fat.
-struct BodyChord {
-  double whole = 0, muscle = 0;
-};
-BodyChord cut_body(const Anatomy& anatomy, const Ray& ray);
+/// Length of soft tissue along z, lungs and bones not yet taken out. Trunk, shoulders and arms are blended
+/// (fourth-power mean), so that no seam shows between them.
+double body_length(const Anatomy& anatomy, const Ray& ray);
 
 /// Adds attenuation (mu times chord) of ribs, clavicles, scapulae, humeral heads, sternum and spine.
 void add_bones(const Anatomy& anatomy, const Grid& grid, TubeTracer& tracer, std::vector<float>& attenuation);

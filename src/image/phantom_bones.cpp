@@ -16,7 +16,7 @@ Tube rib(const Anatomy& a, std::size_t side, int number) {
   // Angle around the thorax: -80 degrees beside the spine, 0 at the side, positive in front; the last two ribs float.
   const double end = number == 0 ? 62 : number < 7 ? 46 : number < 10 ? 34 : number == 10 ? -6 : -38;
   Tube tube;
-  tube.wall_mm = 1.0;
+  tube.wall_mm = 1.25;
   constexpr int kPieces = 40;
   for (int i = 0; i <= kPieces; ++i) {
     const double t = static_cast<double>(i) / kPieces;
@@ -29,7 +29,7 @@ Tube rib(const Anatomy& a, std::size_t side, int number) {
     const double x = std::max(15.0, lateral * power(std::abs(c), 0.72));
     const double z = cavity.centre_z.at(y) - depth * (s < 0 ? -1 : 1) * power(std::abs(s), 0.9);
     const double radius = (number == 0 ? 6.2 : 4.9) + 1.5 * smooth_step(0.35, 0.9, whole);
-    tube.points.push_back({{cavity.sign * x, y, z}, radius, 3.1});
+    tube.points.push_back({{cavity.sign * x, y, z}, radius, 3.7 - 2.2 * smooth_step(0.9, 1, t)});
   }
   return tube;
 }
@@ -44,15 +44,15 @@ std::vector<Tube> shoulder(const Anatomy& a, double sign) {
                                 at(98, -124, 82, 5.4, 5), at(130, -130, 112, 6.4, 4.5), at(156, -136, 128, 8, 4.5)},
                                8),
                    1.3});  // clavicle
-  tubes.push_back({smooth_path({at(122, -122, 215, 2.2, 3), at(128, -80, 222, 2.0, 3), at(136, -35, 222, 2.2, 3),
+  tubes.push_back({smooth_path({at(124, -118, 215, 2.2, 1.2), at(129, -80, 222, 1.8, 1.4), at(137, -35, 222, 2.0, 1.5),
                                 at(145, 2, 214, 3.4, 3)},
                                8),
-                   0.9});  // medial border
-  tubes.push_back({smooth_path({at(145, 2, 214, 3.4, 3), at(156, -45, 206, 3.2, 4), at(167, -92, 190, 4.5, 5)}, 8),
-                   1.0});  // lateral border
-  tubes.push_back({smooth_path({at(124, -110, 218, 2.5, 3), at(150, -128, 212, 4, 4), at(176, -143, 180, 6, 4)}, 8),
-                   1.0});  // spine, acromion
-  tubes.push_back({smooth_path({at(160, -112, 165, 8, 5), at(146, -122, 140, 5.5, 5), at(140, -119, 122, 6, 5)}, 6),
+                   0.6});  // medial border
+  tubes.push_back({smooth_path({at(146, 0, 214, 3.4, 1.6), at(157, -45, 206, 2.6, 2.4), at(168, -92, 190, 4.5, 3)}, 8),
+                   0.8});  // lateral border
+  tubes.push_back({smooth_path({at(126, -106, 218, 2.5, 1.2), at(150, -124, 212, 4, 2), at(176, -141, 180, 6, 3)}, 8),
+                   0.8});  // spine, acromion
+  tubes.push_back({smooth_path({at(160, -112, 165, 8, 2.5), at(148, -121, 140, 5.5, 3), at(142, -118, 122, 5.5, 3)}, 6),
                    1.1});  // coracoid
   tubes.push_back({smooth_path({at(180, -121, 165, 22, 18), at(186, -114, 165, 22, 18), at(193, -95, 162, 15, 14),
                                 at(204, -50, 160, 11.5, 11), at(212, 40, 158, 10.5, 10.5)},
@@ -84,7 +84,7 @@ void add_block(const Block& b, const Grid& grid, std::vector<float>& attenuation
       const double body = std::sqrt(1 - u4 * u4) * (1 - smooth_step(my - 1.0, my, dy));
       const double plate = smooth_step(my - 2.6, my - 1.2, dy) * body;
       attenuation[std::size_t{r} * grid.columns + c] +=
-          static_cast<float>(b.depth * body * (kMuSpongy - kMuSoft) + 3.4 * plate * (kMuCortical - kMuSoft));
+          static_cast<float>(b.depth * body * (kMuSpongy - kMuSoft) + 2.2 * plate * (kMuCortical - kMuSoft));
     }
 }
 
@@ -93,13 +93,13 @@ void add_spine(const Anatomy& a, const Grid& grid, const auto& add_tube, std::ve
   for (int i = -5; i < 15; ++i) {  // 0: first thoracic
     const double y = (kFirstRibY + 4 + kRibStep * i) * size + a.variation.rib_mm;
     const double half_width = std::clamp(13.2 + 0.42 * i, 10.5, 19.0);
-    add_block({0, y, 190, half_width, kRibStep * size / 2 - 1.9, 26}, grid, attenuation);
+    add_block({0, y, 190, half_width, kRibStep * size / 2 - 1.9, 20}, grid, attenuation);
     for (const double s : {-1.0, 1.0}) {
       const double px = s * (half_width - 4.2), tip = s * (half_width + 17 - 0.7 * std::max(0, i));
-      add_tube({{{{px, y - 4.6, 212}, 2.9, 5}, {{px, y - 0.6, 212}, 2.9, 5}}, 1.2});  // pedicle
-      add_tube({{{{px, y - 2, 218}, 3.4, 4}, {{tip, y - 6, 224}, 4.0, 4}}, 1.1});     // transverse process
+      add_tube({{{{px, y - 4.6, 212}, 2.9, 3.5}, {{px, y - 0.6, 212}, 2.9, 3.5}}, 1.0});  // pedicle
+      add_tube({{{{px, y - 2, 218}, 3.2, 2.2}, {{tip, y - 6, 224}, 3.6, 1.7}}, 0.6});     // transverse process
     }
-    add_tube({{{{0, y + 4, 225}, 2.0, 7}, {{0, y + 13, 236}, 2.8, 7}}, 1.0});  // spinous process
+    add_tube({{{{0, y + 4, 225}, 1.8, 3}, {{0, y + 13, 236}, 2.6, 3.4}}, 0.8});  // spinous process
   }
 }
 

@@ -43,8 +43,7 @@ double mottle(double x, double y, std::uint64_t key) {
 }
 
 LungPixel lung_pixel(const Aerated& air) {
-  return {static_cast<float>(air.whole.first), static_cast<float>(air.whole.last),
-          static_cast<float>(air.longest.first), static_cast<float>(air.longest.last)};
+  return {static_cast<float>(air.longest.first), static_cast<float>(air.longest.last)};
 }
 
 /// A pleural cavity that is not filled by its lung alone.
@@ -52,6 +51,7 @@ struct Pleura {
   std::optional<Cavity> over_fluid, collapsed, inside_pleura;  ///< inside_pleura: `collapsed` without its pleural line
 };
 
+constexpr double kFatMm = 24, kMuFat = 0.0180;    ///< under the skin, front and back together
 constexpr double kPleuraMm = 0.9, kSeenMm = 0.5;  ///< thickness of the pleural line; what counts as seen in the truth
 
 std::array<Pleura, 2> make_pleura(const Anatomy& a, const PhantomOptions& o) {
@@ -112,10 +112,9 @@ void Tracing::organs(std::uint32_t c, std::uint32_t r) {
   const Ray ray{grid_.x(c), grid_.y(r)};
   const double stretch = ray.stretch();
   const std::size_t pixel = std::size_t{r} * grid_.columns + c;
-  const BodyChord body = cut_body(patient_, ray);
-  constexpr double kMuFat = 0.0180;
-  double attenuation = body.muscle * kMuSoft + (body.whole - body.muscle) * kMuFat;
-  if (body.whole > 0) {
+  const double body = body_length(patient_, ray);
+  double attenuation = body * kMuSoft - std::min(body, kFatMm) * (kMuSoft - kMuFat);
+  if (body > 0) {
     for (std::size_t side : {0, 1}) {
       const Span cavity = cut(patient_.cavities[side], ray);
       if (cavity.empty()) continue;
@@ -125,11 +124,13 @@ void Tracing::organs(std::uint32_t c, std::uint32_t r) {
       const double mu =
           kMuLung * (0.86 + 0.3 * smooth_step(-140, 110, ray.py)) * (1 + 0.10 * mottle(ray.px, ray.py, seed_));
       attenuation -= lung.length * (kMuSoft - mu);
-      if (lung.length > static_cast<double>(plain[pixel].last) - static_cast<double>(plain[pixel].first)) plain[pixel] = present[pixel] = lung_pixel(lung);
+      if (lung.length > static_cast<double>(plain[pixel].last) - static_cast<double>(plain[pixel].first))
+        plain[pixel] = present[pixel] = lung_pixel(lung);
       if (lung.length > 3) lungs[side].add(c, r);
       pleura(side, c, r, cavity, lung, mu);
     }
-    for (const Ellipsoid& gas : patient_.gas) attenuation -= cut(gas, ray).length() * kMuSoft;
+    const double above = smooth_step(-0.6, 0.6, patient_.fluid_level_y - ray.y(patient_.stomach.centre.z));
+    if (above > 0) attenuation -= above * cut(patient_.stomach, ray).length() * kMuSoft;
     for (const Ellipsoid& part : patient_.heart)
       if (!cut(part, ray).empty()) {
         heart.add(c, r);

@@ -15,11 +15,11 @@ PhantomTruth add_nodule(const PhantomNodule& nodule, const Grid& grid, const std
   const double c = std::floor(grid.column(nodule.x_mm)), r = std::floor(grid.row(nodule.y_mm));
   const bool on_film = c >= 0 && r >= 0 && c < grid.columns && r < grid.rows;
   const std::size_t at = on_film ? static_cast<std::size_t>(r) * grid.columns + static_cast<std::size_t>(c) : 0;
-  if (!on_film || !(lung[at].mid_first < lung[at].mid_last))
+  if (!on_film || !(lung[at].first < lung[at].last))
     throw Error(ErrorCode::Usage, "the nodule at " + fixed_text(nodule.x_mm, 0) + ", " + fixed_text(nodule.y_mm, 0) +
                                       " mm lies outside the lungs")
         .remedy("give x to the patient's left and y to the feet in mm from the film's centre, e.g. 75 -20");
-  const double z = (static_cast<double>(lung[at].mid_first) + static_cast<double>(lung[at].mid_last)) / 2;
+  const double z = (static_cast<double>(lung[at].first) + static_cast<double>(lung[at].last)) / 2;
   const double shrink = 1 - z / kSourceMm, radius = nodule.diameter_mm / 2;
   const Ellipsoid sphere{{nodule.x_mm * shrink, nodule.y_mm * shrink, z}, radius, radius, radius};
   Extent extent;

@@ -16,10 +16,9 @@ struct Extent {
   PhantomTruth truth(std::string label, std::optional<Side> side) const;
 };
 
-/// What of a lung is inflated at a pixel, by z on its ray.
+/// The longest air-filled piece of a pixel's ray, by z; empty outside the lungs.
 struct LungPixel {
-  float first = 1, last = 0;          ///< hull of the air-filled pieces
-  float mid_first = 1, mid_last = 0;  ///< the longest of them
+  float first = 1, last = 0;
 };
 
 /// A sphere of soft tissue in the middle of the lung behind the detector point. Errors: Usage when no lung is there.

@@ -15,8 +15,11 @@ inline double exponential(double x) {
                    kLn2Low = 1.90821492927058770002e-10;
   const double n = std::floor(x * kLog2E + 0.5);
   const double r = (x - n * kLn2High) - n * kLn2Low;
-  double sum = 1.0;
-  for (int k = 13; k >= 1; --k) sum = 1.0 + r * sum / k;
+  constexpr double kFactors[] = {
+      1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720,
+      1.0 / 120,       1.0 / 24,       1.0 / 6,       0.5,          1.0,         1.0};
+  double sum = 0;
+  for (const double factor : kFactors) sum = factor + r * sum;
   return sum * std::bit_cast<double>((static_cast<std::uint64_t>(static_cast<std::int64_t>(n) + 1023)) << 52);
 }
 
@@ -30,8 +33,9 @@ inline double logarithm(double x) {
     ++e;
   }
   const double s = (m - 1) / (m + 1), s2 = s * s;
+  constexpr double kFactors[] = {1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1.0};
   double sum = 0;
-  for (int k = 17; k >= 1; k -= 2) sum = 1.0 / k + s2 * sum;
+  for (const double factor : kFactors) sum = factor + s2 * sum;
   return 2 * s * sum + static_cast<double>(e) * 0.69314718055994530942;
 }
 

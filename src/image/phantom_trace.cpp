@@ -13,6 +13,13 @@ std::pair<std::uint32_t, std::uint32_t> pixel_range(double low, double high, std
 }  // namespace
 
 Span cut(const Ellipsoid& body, const Ray& ray) {
+  // Most rays pass by: over the half depth rz a ray shifts by rz |px| / L from where it is at the centre's depth.
+  const double turned = std::max(body.rx, body.ry), rx = body.sin_tilt == 0 ? body.rx : turned,
+               ry = body.sin_tilt == 0 ? body.ry : turned;
+  if (std::abs(ray.x(body.centre.z) - body.centre.x) > rx + body.rz * std::abs(ray.px) / kSourceMm ||
+      std::abs(ray.y(body.centre.z) - body.centre.y) > ry + body.rz * std::abs(ray.py) / kSourceMm)
+    return {};
+
   // The ray is linear in z: (px, py, 0) + z (-px/L, -py/L, 1). In the ellipsoid's frame, scaled to the unit ball, it
   // meets |o + z d| = 1.
   const double ox = ray.px - body.centre.x, oy = ray.py - body.centre.y, oz = -body.centre.z;
@@ -49,8 +56,8 @@ void TubeTracer::piece(const TubePoint& a, const TubePoint& b, double wall_mm) {
 
   const double vx = bx - ax, vy = by - ay, squared = vx * vx + vy * vy;
   const double flat = std::sqrt(squared) / ma, dz = b.at.z - a.at.z;
-  // A tube that runs along the ray shows a longer chord, at most three times (its length is finite).
-  const double lengthening = std::min(3.0, std::sqrt(flat * flat + dz * dz) / std::max(flat, 1e-6));
+  // A tube that runs along the ray shows a longer chord, at most twice (its length is finite).
+  const double lengthening = std::min(2.0, std::sqrt(flat * flat + dz * dz) / std::max(flat, 1e-6));
   for (std::uint32_t r = r0; r < r1; ++r) {
     const double y = grid_.y(r);
     for (std::uint32_t c = c0; c < c1; ++c) {

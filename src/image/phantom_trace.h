@@ -40,13 +40,6 @@ struct Span {
 inline Span common(Span a, Span b) {
   return {std::max(a.first, b.first), std::min(a.last, b.last)};
 }
-/// Smallest span that holds both.
-inline Span hull(Span a, Span b) {
-  if (a.empty()) return b;
-  if (b.empty()) return a;
-  return {std::min(a.first, b.first), std::max(a.last, b.last)};
-}
-
 /// Half axes rx, ry, rz; rx and ry turned in the film plane by the angle of which cosine and sine are held (from +x
 /// towards +y).
 struct Ellipsoid {

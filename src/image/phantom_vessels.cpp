@@ -4,7 +4,7 @@
 namespace rouage::image::phantom {
 namespace {
 
-constexpr double kThinnest = 0.38;  ///< mm: what a film still shows
+constexpr double kThinnest = 0.36;  ///< mm: what a film still shows
 
 Point unit(Point p) {
   const double n = std::sqrt(p.x * p.x + p.y * p.y + p.z * p.z);
@@ -74,11 +74,11 @@ std::vector<Tube> make_vessels(const Anatomy& anatomy, std::uint64_t seed) {
         {{0.90, 0.55, -0.2}, 2.7}, {{0.18, 1.0, 0.25}, 2.6}, {{0.60, 0.9, -0.35}, 2.6}, {{0.85, -0.15, 0.7}, 2.0},
     };
     for (const Root& root : roots)
-      for (const double share : {1.0, 0.72}) {  // artery and vein
+      for (const double share : {1.0, 0.85}) {  // artery and vein
         const Point start{hilum.x + s * draws.between(-5, 7), hilum.y + 14 * root.direction.y + draws.between(-5, 6),
                           hilum.z + draws.between(-9, 9)};
         const Point way = unit({s * root.direction.x, root.direction.y, root.direction.z});
-        grow(growth, start, bend(way, draws.between(0, share < 1 ? 22 : 9), draws), root.radius * share);
+        grow(growth, start, bend(way, draws.between(0, share < 1 ? 26 : 10), draws), 1.3 * root.radius * share);
       }
     // Main and interlobar arteries, upper veins: the density of the hilum.
     const auto at = [&](double x, double y, double z, double r) { return TubePoint{{s * x * w, y, z}, r, r}; };

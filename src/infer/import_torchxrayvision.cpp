@@ -6,6 +6,7 @@
 #include "base/host.h"
 #include "infer/model_check.h"
 #include "infer/onnx_file.h"
+#include "infer/package_writer.h"
 #include "infer/package_yaml.h"
 
 namespace rouage::infer {
@@ -62,7 +63,7 @@ std::string quoted(const std::string& text) {
   return made + "\"";
 }
 
-std::string model_yaml(const ImportOptions& options, const Session& net, const std::map<std::string, std::string>& files) {
+std::string model_yaml(const ImportOptions& options, const Session& net, const std::map<std::string, Bytes>& files) {
   std::string yaml = fmt::format(
       "format: {}\nname: {}\nversion: {}\nmaker: {}\nlicence: {}\n"
       "intended_use: \"Imported chest film net. Not calibrated here: raw scores only, for research.\"\n"
@@ -75,7 +76,7 @@ std::string model_yaml(const ImportOptions& options, const Session& net, const s
   for (std::size_t i = 0; i < kPathologies.size(); ++i)
     yaml += fmt::format("  - {{index: {}, label: {}, kind: finding}}\n", i, quoted(kPathologies[i].ours));
   yaml += "files:\n";
-  for (const auto& [name, hex] : files) yaml += fmt::format("  {}: {}\n", quoted(name), hex);
+  for (const auto& [name, bytes] : files) yaml += fmt::format("  {}: {}\n", quoted(name), sha256(bytes).hex());
   return yaml;
 }
 
@@ -90,19 +91,10 @@ Package import_torchxrayvision(const std::filesystem::path& onnx, const ImportOp
                        .normalisation = options.normalisation};
     require_scale(probe_scales(net, input, net.outputs().front().name), options.normalisation);
 
-    StagedFolder staged(out_folder);
-    std::map<std::string, std::string> files;
-    const Bytes model = read_file(onnx, kFileCap);
-    write_file(staged.path() / "model.onnx", model);
-    files["model.onnx"] = sha256(model).hex();
-    for (const std::string& name : read_onnx(model).external_files()) {
-      const Bytes weights = read_file(onnx.parent_path() / name, kFileCap);
-      write_file(staged.path() / name, weights);
-      files[name] = sha256(weights).hex();
-    }
-    const std::string yaml = model_yaml(options, net, files);
-    write_file(staged.path() / kPackageFile, std::span(reinterpret_cast<const std::uint8_t*>(yaml.data()), yaml.size()));
-    staged.publish();
+    std::map<std::string, Bytes> files{{"model.onnx", read_file(onnx, kFileCap)}};
+    for (const std::string& name : read_onnx(files.at("model.onnx")).external_files())
+      files[name] = read_file(onnx.parent_path() / name, kFileCap);
+    write_package(model_yaml(options, net, files), files, out_folder);
     return read_package(out_folder);
   } catch (Error& error) {
     throw error.file(onnx);

@@ -30,7 +30,7 @@ class Message {
   bool next(Field& field) {
     if (rest_.empty()) return false;
     const std::uint64_t key = varint();
-    field = {.number = static_cast<std::uint32_t>(key >> 3), .wire = static_cast<int>(key & 7)};
+    field = {.number = static_cast<std::uint32_t>(key >> 3), .wire = static_cast<int>(key & 7), .value = 0, .content = {}};
     if (field.number == 0 || (key >> 3) > 0x1FFFFFFF) malformed("a field number out of range");
     switch (field.wire) {
       case 0: field.value = varint(); break;

@@ -134,7 +134,7 @@ PackageOperatingPoint operating_point(const Reader& r) {
 }
 
 PackageOutput output(const Reader& r) {
-  r.only({"index", "label", "kind", "unit", "calibration", "operating_points", "scale", "offset", "uncertainty_sd"});
+  r.only({"index", "label", "kind", "unit", "calibration", "operating_points", "scale", "offset", "uncertainty_sd", "set_on"});
   PackageOutput made;
   made.index = r.at("index").integer(0, 4095);
   made.label = r.at("label").word();
@@ -142,6 +142,7 @@ PackageOutput output(const Reader& r) {
   static const std::set<std::string> kKinds{"finding", "score", "view", "sex", "age", "refusal"};
   if (!kKinds.contains(made.kind)) r.at("kind").refuse(fmt::format("one of {} is expected", fmt::join(kKinds, ", ")));
   if (r.has("unit")) made.unit = r.at("unit").word();
+  if (r.has("set_on")) made.calibrated_on = r.at("set_on").word();
   if (r.has("calibration")) {
     const Reader c = r.at("calibration");
     c.only({"method", "a", "b", "set_on"});

@@ -22,6 +22,13 @@ double inside(const Ellipse& e, double x, double y) {
   return e.depth / (1 + std::exp((r - 1) * 14));
 }
 
+image::Film blank() {
+  image::Film film;
+  film.columns = film.rows = kSide;
+  film.patient_orientation = {"L", "F"};
+  return film;
+}
+
 image::Film chest(std::mt19937_64& engine) {
   const auto between = [&engine](double low, double high) { return low + (high - low) * uniform(engine); };
   const double level = between(0.5, 0.75), contrast = between(0.7, 1.2);
@@ -34,7 +41,7 @@ image::Film chest(std::mt19937_64& engine) {
   for (int i = 0; i < opacities; ++i)
     shapes.push_back({between(-0.6, 0.6), between(-0.5, 0.5), between(0.05, 0.25), between(0.05, 0.25), between(0.1, 0.35)});
   const double rib_phase = between(0, 6), noise = between(0.01, 0.04);
-  image::Film film{.columns = kSide, .rows = kSide, .values = {}, .patient_orientation = {"L", "F"}};
+  image::Film film = blank();
   film.values.reserve(std::size_t{kSide} * kSide);
   for (std::uint32_t r = 0; r < kSide; ++r)
     for (std::uint32_t c = 0; c < kSide; ++c) {
@@ -50,7 +57,7 @@ image::Film chest(std::mt19937_64& engine) {
 
 template <typename Grey>
 image::Film pattern(const Grey& grey) {
-  image::Film film{.columns = kSide, .rows = kSide, .values = {}};
+  image::Film film = blank();
   for (std::uint32_t r = 0; r < kSide; ++r)
     for (std::uint32_t c = 0; c < kSide; ++c) film.values.push_back(static_cast<float>(grey(c, r)));
   return film;

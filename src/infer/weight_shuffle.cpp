@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "infer/model_check.h"
 #include "infer/onnx_file.h"
+#include "infer/package_writer.h"
 #include "infer/package_yaml.h"
 
 namespace rouage::infer {
@@ -52,10 +53,7 @@ int write_shuffled_package(const Package& package, std::uint64_t seed, const std
     for (std::size_t at = yaml.find(old); at != std::string::npos; at = yaml.find(old, at))
       yaml.replace(at, old.size(), sha256(bytes).hex());
   }
-  StagedFolder staged(out_folder);
-  for (const auto& [name, bytes] : files) write_file(staged.path() / name, bytes);
-  write_file(staged.path() / kPackageFile, std::span(reinterpret_cast<const std::uint8_t*>(yaml.data()), yaml.size()));
-  staged.publish();
+  write_package(yaml, files, out_folder);
   return static_cast<int>(done.size());
 }
 

@@ -21,7 +21,8 @@ std::span<const Row> catalogue(std::string_view language) {
 /// The rows are sorted by key (scripts/generate-texts); nullptr when the key is not there.
 const Row* find_row(std::string_view language, std::string_view key) {
   const auto rows = catalogue(language);
-  const auto at = std::lower_bound(rows.begin(), rows.end(), key, [](const Row& r, std::string_view k) { return r.first < k; });
+  const auto at =
+      std::lower_bound(rows.begin(), rows.end(), key, [](const Row& r, std::string_view k) { return r.first < k; });
   return at != rows.end() && at->first == key ? &*at : nullptr;
 }
 

@@ -13,13 +13,13 @@
 namespace rouage::results {
 
 struct ResultOptions {
-  std::string language = "en";   ///< "en" or "fr": texts that people read
-  bool pictures = true;          ///< secondary capture and PNG
+  std::string language = "en";  ///< "en" or "fr": texts that people read
+  bool pictures = true;         ///< secondary capture and PNG
 };
 
 struct ResultFile {
-  std::string name;              ///< file name inside the film's folder, e.g. "report.sr.dcm"
-  std::string role;              ///< sr, cad_sr, seg, gsps, capture, key_objects, source, fhir, picture
+  std::string name;  ///< file name inside the film's folder, e.g. "report.sr.dcm"
+  std::string role;  ///< sr, cad_sr, seg, gsps, capture, key_objects, source, fhir, picture
   Bytes bytes;
   std::string sop_class_uid, sop_instance_uid, series_instance_uid;  ///< DICOM objects only
 };

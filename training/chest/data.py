@@ -53,7 +53,7 @@ def targets_of(rows: list) -> np.ndarray:
         elif r["from"] == "jsrt":
             t[i, FINDINGS.index("Nodule")] = t[i, REMARKABLE] = "Nodule" in labels
         elif r["labels"]:
-            t[i, REMARKABLE] = np.nan if "unknown" in labels else "No Finding" not in labels
+            t[i, REMARKABLE] = np.nan if {"unknown", "No COVID-19", "Inconclusive"} & set(labels) else "No Finding" not in labels
         if r["view"]:
             t[i, VIEW] = r["view"].startswith("AP") if r["view"][:2] in ("AP", "PA") else np.nan
         if r["sex"] in ("M", "F"):

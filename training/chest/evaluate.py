@@ -1,6 +1,6 @@
 """Figures of the shipped ensemble: out-of-fold (single nets), calibration split (ensemble), tests on foreign sets.
 
-    python3 evaluate.py --nets /work/train/fold?.pt --size 144 --out /work/train/figures
+    python3 evaluate.py --nets /work/train/fold?.pt --ship /work/train/all?.pt --size 128 --out /work/train/figures
 
 Writes figures.json (everything that the card and model.yaml quote), calibration.png and oof.csv (stays out of the repository).
 """
@@ -14,11 +14,13 @@ import numpy as np
 from baseline import metadata_scores
 from data import AGE, AGE_OFFSET, AGE_SCALE, CALIBRATION, FINDINGS, NIH, OUTPUTS, REMARKABLE, SEX, VIEW, cached, folds_of, read_manifest, targets_of
 from ensemble import load_net
+from preprocess import standardise
 from plots import calibration_plot
 from stats import auroc, clustered_interval, operating_point, platt, sigmoid, stratified_auroc
 from train import WORK, predict
 
 BINARY = [k for k in range(len(OUTPUTS)) if k != AGE]
+BLANK = "out-of-fold, outer 8 % of each side blanked"
 ENOUGH = 20       # positives and negatives in the calibration split, below which Platt is fitted out-of-fold
 
 
@@ -132,9 +134,21 @@ def foreign(s: Set, calibration, points) -> list:
     return out
 
 
+def blank_border(inputs, share: float = 0.08):
+    """[N,S,S] -> the same films with the outer share of each side (markers, annotations) set to the film's minimum."""
+    out, e = np.array(inputs), round(share * inputs.shape[-1])
+    for x in out:
+        inner = x[e:-e, e:-e].copy()
+        x[:] = x.min()
+        x[e:-e, e:-e] = inner
+        x[:] = standardise(x)
+    return out
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--nets", type=Path, nargs="+", required=True)
+    p.add_argument("--ship", type=Path, nargs="*", help="the nets that ship, where they are refits of --nets on all folds")
     p.add_argument("--size", type=int, required=True)
     p.add_argument("--out", type=Path, required=True)
     a = p.parse_args()
@@ -144,21 +158,27 @@ def main():
     inputs = cached(rows, WORK, a.size, exact=True)
     src = np.array([r["from"] for r in rows])
     extra = np.flatnonzero((fold == CALIBRATION) | np.isin(src, ["jsrt", "covid", "actualmed", "figure1"]))
-    parts, oof_index, oof_logits, oof_fold = [], [], [], []
+    by_fold, blanked = {}, {}
     for path in a.nets:
         o = np.load(path.with_suffix(".oof.npz"))
         if int(o["size"]) != a.size:
             raise SystemExit(f"{path}: predicted at {o['size']} px, not {a.size}")
-        oof_index.append(o["index"]); oof_logits.append(o["logits"]); oof_fold.append(fold[o["index"]])
-        parts.append(predict(load_net(path), inputs[extra], "cpu"))
+        k = int(fold[o["index"][0]])
+        by_fold.setdefault(k, []).append(o)      # several nets of one fold: their mean
+        blanked.setdefault(k, []).append(predict(load_net(path), blank_border(inputs[o["index"]]), "cpu"))
+    ship = a.ship or a.nets
+    parts = [predict(load_net(path), inputs[extra], "cpu") for path in ship]
+    oof_index = [nets[0]["index"] for nets in by_fold.values()]
+    oof_logits = [np.mean([o["logits"] for o in nets], 0) for nets in by_fold.values()]
+    each = f"{min(map(len, by_fold.values()))} to {max(map(len, by_fold.values()))} nets a film" if len(a.nets) > len(by_fold) else "single nets"
     logits = np.mean(parts, 0)
     oof = Set(rows, target, np.concatenate(oof_index), np.concatenate(oof_logits))
-    of = np.concatenate(oof_fold)
+    of = fold[oof.index]
     held = fold[extra] == CALIBRATION
     cal = Set(rows, target, extra[held], logits[held])
     alien = Set(rows, target, extra[~held], logits[~held])
 
-    oof_name = f"out-of-fold, single nets, {len(oof.rows)} NIH films of {len(set(oof.patient))} patients"
+    oof_name = f"out-of-fold, {each}, {len(oof.rows)} NIH films of {len(set(oof.patient))} patients"
     cal_name = f"calibration split, ensemble, {len(cal.rows)} NIH films of {len(set(cal.patient))} patients"
     calibration, set_on, points = {}, {}, {}
     for k in BINARY:
@@ -181,13 +201,15 @@ def main():
     performance = aurocs(oof, oof_name, metadata) + means(oof, oof_name) + age_figures(oof, age_oof, oof_name)
     performance += aurocs(cal, cal_name) + means(cal, cal_name)
     performance += [dict(r, note="offset and scale fitted on these films") for r in age_figures(cal, age_cal, cal_name)]
+    bare = Set(rows, target, oof.index, np.concatenate([np.mean(v, 0) for v in blanked.values()]))
+    performance += means(bare, BLANK)
     young = oof.part(truth_oof < 18)
     if len(young.rows) >= 10:
         y, z = young.target[:, REMARKABLE], young.logits[:, REMARKABLE]
         performance.append(record("auroc", "remarkable", "under 18 a", oof_name, young, lambda i: auroc(y[i], z[i]), int(y.sum())))
     performance += foreign(alien, calibration, points)
     calibration_plot(oof, cal, calibration, a.out / "calibration.png")
-    json.dump(dict(nets=[p.name for p in a.nets], size=a.size, outputs=OUTPUTS, calibration={OUTPUTS[k]: v for k, v in calibration.items()},
+    json.dump(dict(nets=[p.name for p in ship], fold_nets=[p.name for p in a.nets], each=each, size=a.size, outputs=OUTPUTS, calibration={OUTPUTS[k]: v for k, v in calibration.items()},
                    set_on={OUTPUTS[k]: v for k, v in set_on.items()}, operating_points={OUTPUTS[k]: v for k, v in points.items()},
                    age=dict(sd_calibration=float((age_cal - truth_cal).std()), sd_oof=float((age_oof - truth_oof).std()), set_on=cal_name),
                    oof=oof_name, calibration_split=cal_name, performance=performance), open(a.out / "figures.json", "w"), indent=1)

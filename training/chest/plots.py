@@ -18,7 +18,7 @@ def calibration_plot(oof, cal, calibration, path):
     """Left: remarkable. Right: all findings pooled. Quantile bins, one standard error."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.3), dpi=110)
     for axis, outputs, title in ((axes[0], [REMARKABLE], "remarkable"), (axes[1], range(len(FINDINGS)), "the findings, pooled")):
-        for s, name, bins, colour in ((oof, "out-of-fold, single nets", 12, "#1f4e79"), (cal, "calibration split, ensemble", 6, "#c55a11")):
+        for s, name, bins, colour in ((oof, "out-of-fold", 12, "#1f4e79"), (cal, "calibration split, ensemble", 6, "#c55a11")):
             p = np.concatenate([sigmoid(calibration[k][0] * s.logits[:, k] + calibration[k][1]) for k in outputs])
             y = np.concatenate([s.target[:, k] for k in outputs])
             x, f, e = _curve(y, p, bins)

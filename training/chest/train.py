@@ -72,6 +72,15 @@ def summary(logits, target, rows) -> str:
             f" | age {mae[sharp].mean():.2f} all {mae.mean():.2f} | view {auroc(target[:, VIEW], logits[:, VIEW]):.3f} sex {auroc(target[:, SEX], logits[:, SEX]):.3f}")
 
 
+def mates(group):
+    """bool [B] -> index [B]: each film's partner for mixing, the next one of the same group (so that known targets stay known)."""
+    mate = torch.arange(len(group))
+    for g in (True, False):
+        members = torch.nonzero(group == g).flatten()
+        mate[members] = members.roll(1)
+    return mate
+
+
 @torch.no_grad()
 def predict(net, inputs, device, batch=64) -> np.ndarray:
     """inputs float32 [N,S,S] -> logits float32 [N,K], in fp32."""
@@ -82,9 +91,10 @@ def predict(net, inputs, device, batch=64) -> np.ndarray:
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--fold", type=int, default=0)
+    p.add_argument("--fold", type=int, default=0, help="fold left out; 9: none (refit on all folds, never the calibration split)")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--init", type=Path)
+    p.add_argument("--keep-head", action="store_true", help="take the head from --init too (refit of a fold's net on all folds)")
     p.add_argument("--pretrain", action="store_true")
     p.add_argument("--phases", default="96:20,128:20,160:10")
     p.add_argument("--batch", type=int, default=32)
@@ -129,7 +139,7 @@ def main():
     net = ChestNet(len(OUTPUTS), int(stem), [int(v) for v in widths.split(",")], [int(v) for v in blocks.split(",")], a.dropout)
     if a.init:
         state = torch.load(a.init, map_location="cpu")["average"]
-        net.load_state_dict({k: (net.state_dict()[k] if k.startswith("head") else v) for k, v in state.items()})
+        net.load_state_dict({k: (net.state_dict()[k] if k.startswith("head") and not a.keep_head else v) for k, v in state.items()})
     net = net.to(device).to(memory_format=torch.channels_last)
     average = Average(net, a.ema)
     wd, plain = [q for q in net.parameters() if q.ndim > 1], [q for q in net.parameters() if q.ndim <= 1]
@@ -142,7 +152,8 @@ def main():
         net.load_state_dict(c["net"]); optimiser.load_state_dict(c["optimiser"]); rng.set_state(c["rng"])
         average.state, average.steps, start = c["average"], c["average_steps"], c["epoch"]
     targets, weights, pretexts, per_output = (torch.as_tensor(v) for v in (target, weight, pretext, output_weights()))
-    size_now, pool, shown = None, None, 0.0
+    is_effusion = torch.as_tensor(src == "effusion")
+    size_now, pool = None, None
     for epoch in range(start, epochs):
         began, cpu = time.time(), time.process_time()
         size = next(s for k, (s, _) in enumerate(phases) if epoch < sum(e for _, e in phases[:k + 1]))
@@ -160,7 +171,8 @@ def main():
             t, w = targets[pick], weights[pick]
             if a.mixup > 0:
                 lam = float(np.random.RandomState(int(torch.randint(1 << 30, (1,), generator=rng))).beta(a.mixup, a.mixup))
-                x, t, w = lam * x + (1 - lam) * x.flip(0), lam * t + (1 - lam) * t.flip(0), lam * w + (1 - lam) * w.flip(0)
+                mate = mates(is_effusion[pick])
+                x, t, w = lam * x + (1 - lam) * x[mate], lam * t + (1 - lam) * t[mate], lam * w + (1 - lam) * w[mate]
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 pooled = net.pooled(x)
             logits = net.head(pooled.float())

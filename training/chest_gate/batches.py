@@ -99,7 +99,7 @@ def photometry(rng, x: torch.Tensor, invert: np.ndarray) -> torch.Tensor:
 
 def overlays(rng, x: torch.Tensor, i: int) -> None:
     """Markers, labels, arrows, black boxes, collimation edges on picture i of x [B,1,128,128] (0..1), in place."""
-    p = x[i, 0]
+    p = x[i, 0].numpy()  # a view: drawing writes through
     for _ in range(int(rng.integers(0, 4)) if rng.random() < 0.6 else 0):
         h, w = rng.integers(2, 14, 2)
         v = float(rng.choice([0.0, 1.0, rng.random()]))
@@ -109,13 +109,13 @@ def overlays(rng, x: torch.Tensor, i: int) -> None:
         else:
             r, c = rng.integers(0, 126, 2)
         block = p[r:r + h, c:c + w]
-        if rng.random() < 0.4 and block.numel():
-            block.copy_(torch.where(torch.from_numpy(rng.random(tuple(block.shape)) < 0.5), torch.tensor(v), block))
+        if rng.random() < 0.4:
+            block[rng.random(block.shape) < 0.5] = v
         else:
-            block.fill_(v)
+            block[:] = v
     if rng.random() < 0.15:  # collimated border, black or white
         k, side, v = int(rng.integers(2, 12)), int(rng.integers(0, 4)), 0.0 if rng.random() < 0.8 else 1.0
-        [p[:k], p[-k:], p[:, :k], p[:, -k:]][side].fill_(v)
+        [p[:k], p[-k:], p[:, :k], p[:, -k:]][side][:] = v
     if rng.random() < 0.06:  # a line: tube, lead, drain
         r, c = rng.integers(0, 128, 2)
         n = int(rng.integers(20, 120))

@@ -45,7 +45,9 @@ def main():
     a.add_argument("--fold", type=int, required=True, help="patients of this fold are not seen; -1: all are seen")
     a.add_argument("--epochs", type=int, default=14)
     a.add_argument("--rate", type=float, default=3e-3)
-    a.add_argument("--name", default=None)
+    a.add_argument("--name", default="fold", help="checkpoint WORK/<name><fold>.ckpt")
+    a.add_argument("--init", default=None, help="start from the averaged weights of this checkpoint in WORK (same fold)")
+    a.add_argument("--seed", type=int, default=17)
     a = a.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(100 + a.fold)
@@ -54,19 +56,21 @@ def main():
     others, _ = outliers.bank()
     keep = [i for i, f in enumerate(films) if a.fold < 0 or f.fold != a.fold]
     net = GateNet().to(memory_format=torch.channels_last)
+    if a.init:
+        net.load_state_dict(torch.load(WORK / a.init)["ema"])
     ema = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=a.rate, weight_decay=0.02)
     steps = sum(0.6 if films[i].source == "kermany" else 1 for i in keep) / FILMS_A_BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, a.rate, total_steps=int(steps * a.epochs * 1.05) + 50,
                                                    pct_start=0.2)
-    path, first = WORK / f"{a.name or 'fold'}{a.fold}.ckpt", 0
+    path, first = WORK / f"{a.name}{a.fold}.ckpt", 0
     if path.exists():
         s = torch.load(path)
         net.load_state_dict(s["net"]), ema.load_state_dict(s["ema"]), optimiser.load_state_dict(s["optimiser"])
         schedule.load_state_dict(s["schedule"])
         first = s["epoch"]
     for epoch in range(first, a.epochs):
-        rng = np.random.default_rng([17, a.fold + 1, epoch])
+        rng = np.random.default_rng([a.seed, a.fold + 1, epoch])
         order, start, total, made = epoch_order(rng, films, keep), time.time(), 0.0, 0.0
         net.train()
         for at in range(0, len(order) - FILMS_A_BATCH + 1, FILMS_A_BATCH):

@@ -1,0 +1,74 @@
+"""From logits to refusals: Platt calibration and jointly chosen operating points."""
+import numpy as np
+
+from net import LABELS
+
+TARGET = 0.018  # false refusals on adult NIH films aimed at, all reasons together
+STRICTNESS = (0.995, 0.99, 0.985, 0.98, 0.975, 0.97, 0.965, 0.96, 0.955, 0.95)
+
+
+def sigmoid(v):
+    return 1 / (1 + np.exp(-np.clip(v, -60, 60)))
+
+
+def platt(negatives: np.ndarray, positives: np.ndarray) -> tuple:
+    """(a, b) of p = sigmoid(a*logit + b) with Platt's smoothed targets and equal weight of both classes.
+
+    The calibrated value is the probability of the defect where it is as frequent as a good film.
+    """
+    z = np.concatenate([negatives, positives]).astype(np.float64)
+    n, m = len(negatives), len(positives)
+    t = np.concatenate([np.full(n, 1 / (n + 2)), np.full(m, (m + 1) / (m + 2))])
+    w = np.concatenate([np.full(n, 0.5 / n), np.full(m, 0.5 / m)])
+    x = np.stack([z, np.ones_like(z)], 1)
+    theta = np.array([1.0, 0.0])
+    ridge = np.diag([1e-4, 1e-6])  # separable classes have no finite optimum
+    for _ in range(200):
+        p = sigmoid(x @ theta)
+        gradient = x.T @ (w * (p - t)) + ridge @ (theta - [1.0, 0.0])
+        step = np.linalg.solve((x * (w * p * (1 - p) + 1e-9)[:, None]).T @ x + ridge, gradient)
+        theta = theta - np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(theta[0]), float(theta[1])
+
+
+def cut_at(negatives: np.ndarray, positives: np.ndarray, sensitivity: float) -> float:
+    """Largest logit threshold with the sensitivity, moved halfway down to the good films where there is room."""
+    t = np.quantile(positives, 1 - sensitivity, method="lower")
+    room = np.quantile(negatives, 0.998, method="higher")
+    return float((t + room) / 2 if room < t else t)
+
+
+def choose(good: np.ndarray, made: dict, blurred_good: np.ndarray) -> dict:
+    """Logit thresholds {label: t} for the highest common sensitivity whose false refusals stay within TARGET.
+
+    good [n, 10]: logits of good films; made: label -> logits [m] of its cases; blurred_good [n]: already refused as blurred.
+    """
+    for s in STRICTNESS:
+        cut = {k: cut_at(good[:, i], made[k], s) for i, k in enumerate(LABELS)}
+        refused = blurred_good | np.any(good >= np.array([cut[k] for k in LABELS]), 1)
+        if refused.mean() <= TARGET:
+            break
+    return cut
+
+
+def wilson(k: int, n: int) -> tuple:
+    """95 % Wilson interval of k of n."""
+    if n == 0:
+        return 0.0, 1.0
+    z, p = 1.959964, k / n
+    mid, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return float(max(0, mid - half)), float(min(1, mid + half))
+
+
+def clustered(refused: np.ndarray, patients: list, draws: int = 2000) -> tuple:
+    """95 % bootstrap interval of a mean over films, patients drawn with replacement."""
+    keys = sorted(set(patients))
+    at = {p: i for i, p in enumerate(keys)}
+    index = np.array([at[p] for p in patients])
+    hits, films = np.bincount(index, refused, len(keys)), np.bincount(index, minlength=len(keys))
+    rng = np.random.default_rng(3)
+    d = rng.integers(0, len(keys), (draws, len(keys)))
+    rates = hits[d].sum(1) / films[d].sum(1)
+    return float(np.quantile(rates, 0.025)), float(np.quantile(rates, 0.975))
