@@ -6,7 +6,7 @@ namespace rouage::dicom {
 namespace {
 
 /// sRGB (255, 200, 0), the amber of our pictures, as CIELab scaled to 16 bits (PS3.3 C.10.7.1.1).
-const std::vector<std::uint16_t> kAmber = {54893, 34179, 53606};
+const std::vector<std::uint16_t> kAmber = {54536, 34370, 54622};
 
 /// A presentation state replaces the image's own grey transformations (PS3.4 N.2): without this copy a windowed film
 /// would be shown over its whole range of values.

@@ -45,7 +45,7 @@ Variation vary(std::uint64_t seed) {
 }
 
 std::vector<Ellipsoid> make_heart(const Variation& v, bool enlarged) {
-  const double k = v.heart * v.width * (enlarged ? 1.33 : 1.0), low = v.dome_mm + (enlarged ? 2 : 0);
+  const double k = v.heart * v.width * (enlarged ? 1.43 : 1.0), low = v.dome_mm + (enlarged ? 2 : 0);
   const double shift = enlarged ? 3 : 0;
   return {
       tilted({{(22 + shift) * v.width, 40 + low, 104}, 65 * k, 45 * k, 44 * k}, 37),   // ventricles, apex to the left
@@ -173,12 +173,12 @@ Cavity collapsed(const Cavity& cavity) {
 
 Cavity over_fluid(const Cavity& cavity, const Ellipsoid& dome) {
   Cavity lung = cavity;
-  // A thin layer begins 42 mm above the level and thickens downwards: its tangential view is the meniscus.
-  const double level = dome.centre.y - dome.ry + 14;
+  // A thin layer begins 64 mm above the level and thickens downwards: its tangential view is the meniscus.
+  const double level = dome.centre.y - dome.ry + 3;
   const auto layer = [level](double y) {
-    const double t = std::max(0.0, (y - (level - 42)) / 42);
+    const double t = std::max(0.0, (y - (level - 64)) / 64);
     const double t2 = t * t;
-    return 7 * t2 + 130 * t2 * t2 * t2;
+    return 13 * t2 + 125 * t2 * t2 * t2;
   };
   lung.lateral = Course([&](double y) { return cavity.lateral.at(y) - layer(y); });
   lung.half_depth = Course([&](double y) { return std::max(0.0, cavity.half_depth.at(y) - layer(y)); });
@@ -208,10 +208,10 @@ Anatomy make_anatomy(std::uint64_t seed, bool cardiomegaly) {
   a.fluid_level_y = 106 + v.dome_mm;
   const double carina_y = -48;
   a.airways = {
-      {smooth_path({{{0, -260, 170}, 8.5, 8},
-                    {{0, -150, 160}, 8.5, 8},
-                    {{-2, -80, 164}, 8.3, 8},
-                    {{-1, carina_y, 168}, 8.5, 8}},
+      {smooth_path({{{0, -260, 170}, 9.2, 11.5},
+                    {{0, -150, 160}, 9.2, 11.5},
+                    {{-2, -80, 164}, 9.4, 12},
+                    {{-1, carina_y, 168}, 9.2, 11}},
                    8),
        0},
       {smooth_path({{{-2, carina_y - 4, 168}, 7.5, 7}, {{-18, -30, 168}, 6.8, 6.5}, {{-34, -8, 166}, 5.5, 5.5}}, 6), 0},

@@ -57,8 +57,8 @@ struct Anatomy {
   std::vector<Ellipsoid> breasts;      ///< smooth mounds on the trunk: centre, half axes, height rz
   Course trunk_width, trunk_depth;     ///< half axes of the trunk
   double trunk_z = 140;
-  Ellipsoid stomach;                   ///< its gas, above the level of the fluid
-  double fluid_level_y = 0;            ///< the patient stands
+  Ellipsoid stomach;         ///< its gas, above the level of the fluid
+  double fluid_level_y = 0;  ///< the patient stands
   std::vector<Tube> airways;
 };
 

@@ -45,7 +45,7 @@ std::vector<Tube> shoulder(const Anatomy& a, double sign) {
                                8),
                    1.3});  // clavicle
   tubes.push_back({smooth_path({at(124, -118, 215, 2.2, 1.2), at(129, -80, 222, 1.8, 1.4), at(137, -35, 222, 2.0, 1.5),
-                                at(145, 2, 214, 3.4, 3)},
+                                at(146, 0, 214, 3.4, 1.4)},
                                8),
                    0.6});  // medial border
   tubes.push_back({smooth_path({at(146, 0, 214, 3.4, 1.6), at(157, -45, 206, 2.6, 2.4), at(168, -92, 190, 4.5, 3)}, 8),
@@ -118,8 +118,8 @@ void add_bones(const Anatomy& anatomy, const Grid& grid, TubeTracer& tracer, std
     for (const Tube& tube : shoulder(anatomy, anatomy.cavities[side].sign)) add_tube(tube);
   }
   add_spine(anatomy, grid, add_tube, attenuation);
-  add_tube({{{{0, -84, 62}, 20, 5}, {{0, -62, 56}, 15, 5}}, 0.8});     // manubrium
-  add_tube({{{{0, -55, 54}, 15, 4.5}, {{0, 40, 48}, 15, 4.5}}, 0.6});  // sternum
+  add_tube({{{{0, -84, 62}, 20, 1.6}, {{0, -62, 56}, 15, 1.6}}, 0.3});  // manubrium
+  add_tube({{{{0, -50, 54}, 14, 1.2}, {{0, 40, 48}, 14, 1.2}}, 0.2});   // sternum
 }
 
 }  // namespace rouage::image::phantom

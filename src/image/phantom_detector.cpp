@@ -3,14 +3,14 @@
 namespace rouage::image::phantom {
 namespace {
 
-constexpr double kScatterFraction = 0.30;  ///< of the mean primary around, behind a grid
+constexpr double kScatterFraction = 0.17;  ///< of the mean primary around, behind a grid
 constexpr double kScatterSigmaMm = 38;
 constexpr double kOpenCap = 0.30;         ///< the open beam is collimated: it scatters no more than this
 constexpr double kLungPrimary = 0.11;     ///< primary behind the lungs, which the dose refers to
 constexpr double kPhotonsPerMm2 = 49000;  ///< absorbed at 2.5 microgray: 30,000 /mm2/microgray, efficiency 0.65
 constexpr double kBlurSigmaMm = 0.13;
 constexpr double kDetailMm = 11, kDetailGain = 1.9;  ///< local contrast, as digital systems process a chest
-constexpr double kCurveCentre = 2.72, kCurveSlope = 1.12;
+constexpr double kCurveCentre = 3.02, kCurveSlope = 1.0;
 constexpr double kSteps = 4095;
 
 /// Sliding mean over 2*radius+1 values along one line, edges repeated.
@@ -136,10 +136,14 @@ std::vector<float> expose(const std::vector<float>& anatomy, const std::vector<f
                                      : exponential(-static_cast<double>(anatomy[i]) - static_cast<double>(added[i]));
     signal[i] = static_cast<float>(now + static_cast<double>(scattered[i]));
   }
+  std::vector<float> inserted(count);  // change of density by the insertion
+  for (std::size_t i = 0; i < count; ++i)
+    if (added[i] != 0) inserted[i] = static_cast<float>(-logarithm(static_cast<double>(signal[i]))) - base[i];
   base = blurred(std::move(base), static_cast<int>(grid.columns), static_cast<int>(grid.rows), kDetailMm / grid.mm);
   std::vector<float> film = detect(signal, exposure);
   for (std::size_t i = 0; i < count; ++i) {
-    const double density = -logarithm(std::max(static_cast<double>(film[i]), 1e-5)), b = static_cast<double>(base[i]);
+    const double density = -logarithm(std::max(static_cast<double>(film[i]), 1e-5)),
+                 b = static_cast<double>(base[i] + 0.5F * inserted[i]);
     const double shown = b + kDetailGain * (density - b);
     const double value = 1 / (1 + exponential(-std::clamp(kCurveSlope * (shown - kCurveCentre), -40.0, 40.0)));
     const double stretched = std::clamp((value - 0.02) / 0.95, 0.0, 1.0);

@@ -38,7 +38,7 @@ PhantomTruth add_nodule(const PhantomNodule& nodule, const Grid& grid, const std
 }
 
 PhantomTruth add_skin_fold(Side side, const Grid& grid, const Variation& variation, std::vector<float>& added) {
-  constexpr double kLengthMm = 190, kWidthMm = 34, kThicknessMm = 13;
+  constexpr double kLengthMm = 190, kWidthMm = 34, kThicknessMm = 18;
   const double sign = side == Side::left ? 1 : -1;
   // The edge runs from the upper lung outwards and down, across the lateral ribs.
   const double x0 = sign * 92 * variation.width, y0 = -78, degrees = 68;

@@ -43,7 +43,7 @@ std::string percent_text(const cogs::Finding& finding) {
 /// Amber, then further hues, as CIELab in 16 bits (PS3.3 C.10.7.1.1): sRGB (255,200,0), (0,190,255), (255,90,90),
 /// (120,220,120).
 constexpr std::array<std::array<std::uint16_t, 3>, 4> kColours = {
-    {{54893, 34179, 53606}, {47263, 28573, 22893}, {39895, 49139, 41254}, {52012, 21871, 43164}}};
+    {{54536, 34370, 54622}, {47353, 28493, 21847}, {40016, 48963, 41818}, {52373, 20239, 43208}}};
 
 }  // namespace
 

@@ -125,7 +125,10 @@ def main():
     gate = load_gate(a.checkpoints.split(","), not a.no_flip)
     rows = json.loads((WORK / "cache" / f"test_fold{a.fold}.json").read_text())
     inputs = np.load(WORK / "cache" / f"test_fold{a.fold}.npz")["inputs"]
-    t = Table(rows, logits_of(gate, inputs), a.fold)
+    kept = WORK / "cache" / f"logits_{a.checkpoints.replace(',', '_')}_{a.fold}_{not a.no_flip}.npy"
+    if not (kept.exists() and len(np.load(kept)) == len(rows)) or kept.stat().st_mtime < (WORK / a.checkpoints.split(",")[-1]).stat().st_mtime:
+        np.save(kept, logits_of(gate, inputs))
+    t = Table(rows, np.load(kept), a.fold)
     speaks = np.zeros((len(rows), len(REASONS)), bool)
     for h in (0, 1):
         speaks[t.half == h] = fired(t, fit(t, t.half != h))[t.half == h]

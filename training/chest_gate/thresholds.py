@@ -4,7 +4,7 @@ import numpy as np
 from net import LABELS
 
 TARGET = 0.018  # false refusals on adult NIH films aimed at, all reasons together
-STRICTNESS = (0.995, 0.99, 0.985, 0.98, 0.975, 0.97, 0.965, 0.96, 0.955, 0.95)
+START = 0.985
 
 
 def sigmoid(v):
@@ -40,17 +40,21 @@ def cut_at(negatives: np.ndarray, positives: np.ndarray, sensitivity: float) -> 
     return float((t + room) / 2 if room < t else t)
 
 
-def choose(good: np.ndarray, made: dict, blurred_good: np.ndarray) -> dict:
-    """Logit thresholds {label: t} for the highest common sensitivity whose false refusals stay within TARGET.
+def choose(good: np.ndarray, made: dict, already: np.ndarray) -> dict:
+    """Logit thresholds {label: t}: each starts at START sensitivity; while the false refusals of all reasons together exceed TARGET,
+    the label that alone refuses most good films spares its weakest one.
 
-    good [n, 10]: logits of good films; made: label -> logits [m] of its cases; blurred_good [n]: already refused as blurred.
+    good [n, 10]: logits of good films; made: label -> logits [m] of its cases; already [n]: good films refused as blurred.
     """
-    for s in STRICTNESS:
-        cut = {k: cut_at(good[:, i], made[k], s) for i, k in enumerate(LABELS)}
-        refused = blurred_good | np.any(good >= np.array([cut[k] for k in LABELS]), 1)
-        if refused.mean() <= TARGET:
-            break
-    return cut
+    cut = np.array([cut_at(good[:, i], made[k], START) for i, k in enumerate(LABELS)])
+    while True:
+        over = good >= cut
+        if (already | over.any(1)).mean() <= TARGET or not over.any():
+            return dict(zip(LABELS, map(float, cut)))
+        alone = over & (over.sum(1, keepdims=True) == 1) & ~already[:, None]
+        worst = int((alone if alone.any() else over).sum(0).argmax())
+        z = np.sort(good[over[:, worst], worst])
+        cut[worst] = z[0] + 1e-4 if len(z) == 1 else max(z[0] + 1e-4, (z[0] + z[1]) / 2)
 
 
 def wilson(k: int, n: int) -> tuple:

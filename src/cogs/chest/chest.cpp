@@ -50,7 +50,10 @@ std::string operating_point_name(const CogContext& context, const infer::Package
 
 Provenance provenance(const Picture& picture, const CogContext& context, const LoadedModel& model, const LoadedModel& gate) {
   const infer::Package& package = model.package();
-  Provenance p{.cog = "chest", .cog_version = kVersion, .models = {identity(package), identity(gate.package())}};
+  Provenance p;
+  p.cog = "chest";
+  p.cog_version = kVersion;
+  p.models = {identity(package), identity(gate.package())};
   p.engine = "onnxruntime " + infer::runtime_version();
   p.precision = "f32";
   p.language = context.language;

@@ -16,6 +16,13 @@ void add_once(std::vector<T>& list, const T& value, const Same& same) {
   if (std::none_of(list.begin(), list.end(), [&](const T& other) { return same(other, value); })) list.push_back(value);
 }
 
+CogResult study_row(Status status) {
+  CogResult result;
+  result.status = status;
+  result.level = Level::study;
+  return result;
+}
+
 Provenance joined_provenance(const std::vector<const CogResult*>& films) {
   Provenance p = films.front()->provenance;
   std::set<std::string> inputs, upstream;
@@ -118,7 +125,7 @@ void add_measurements(const std::vector<const CogResult*>& films, const std::str
 }
 
 CogResult ineligible_study(const std::vector<CogResult>& films) {
-  CogResult result{.status = Status::ineligible, .level = Level::study};
+  CogResult result = study_row(Status::ineligible);
   std::vector<const CogResult*> all;
   for (const CogResult& film : films) {
     all.push_back(&film);
@@ -126,8 +133,12 @@ CogResult ineligible_study(const std::vector<CogResult>& films) {
       add_once(result.reasons, r, [](const Ineligibility& a, const Ineligibility& b) { return a.code == b.code; });
     for (const std::string& w : film.warnings) add_once(result.warnings, w, std::equal_to<>());
   }
-  if (films.empty()) result.provenance = {.cog = "chest", .cog_version = kVersion};
-  else result.provenance = joined_provenance(all);
+  if (films.empty()) {
+    result.provenance.cog = "chest";
+    result.provenance.cog_version = kVersion;
+  } else {
+    result.provenance = joined_provenance(all);
+  }
   if (result.reasons.empty()) result.reasons.push_back(reason("no_film"));
   return result;
 }
@@ -139,7 +150,7 @@ CogResult combine(const std::vector<CogResult>& films, const std::string& study_
   for (const CogResult& film : films)
     if (film.status == Status::done) read.push_back(&film);
   if (read.empty()) return ineligible_study(films);
-  CogResult result{.status = Status::done, .level = Level::study};
+  CogResult result = study_row(Status::done);
   result.provenance = joined_provenance(read);
   std::vector<std::string> parts = result.provenance.uid_parts();
   parts.insert(parts.end(), {"study", study_instance_uid});
