@@ -11,9 +11,9 @@ target_compile_features(rouage_options INTERFACE cxx_std_20)
 target_compile_options(rouage_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-align
                                                 -Woverloaded-virtual -Wconversion -Wno-sign-conversion -Wdouble-promotion)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # -fpch-preprocess: ccache needs it with precompiled headers. The two silenced warnings are false alarms of g++ 12's
+  # -fpch-preprocess: ccache needs it with precompiled headers. The three silenced warnings are false alarms of g++ 12's
   # inliner on std::string concatenation (GCC bug 105651).
-  target_compile_options(rouage_options INTERFACE -fpch-preprocess -Wno-restrict -Wno-stringop-overflow)
+  target_compile_options(rouage_options INTERFACE -fpch-preprocess -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 if(ROUAGE_SANITIZE)
   target_compile_options(rouage_options INTERFACE -fsanitize=${ROUAGE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

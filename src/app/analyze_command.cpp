@@ -23,6 +23,13 @@ void add_cog_options(CLI::App& command, AnalyzeOptions& options) {
       .add_option_function<std::string>(
           "--model", [&settings](const std::string& package) { settings.packages["rouage-chest"] = package; },
           "another model package instead of rouage-chest (folder or name)");
+  command
+      .add_option_function<std::string>(
+          "--explain", [&settings](const std::string& labels) { settings.options["explain"] = labels; },
+          "also keep the maps of these outputs (comma between; all): positive findings have theirs anyway")
+      ->type_name("LABELS");
+  command.add_flag_callback("--guided", [&settings] { settings.options["guided"] = "on"; },
+                            "finer maps by guided gradients (slower)");
   command.add_option("--provider", settings.provider, "execution provider: cpu, cuda, tensorrt, openvino")
       ->capture_default_str();
 }

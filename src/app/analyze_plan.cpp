@@ -11,23 +11,24 @@ namespace {
 /// The --table rows by file name: the whole relative path first, the bare name where that is not found.
 class FactsTable {
  public:
-  FactsTable(const CsvTable& table, const fs::path& path) : folder_(path.parent_path()) {
-    const int file = table.column("file");
+  FactsTable(CsvTable table, const fs::path& path) : table_(std::move(table)), path_(path), folder_(path.parent_path()) {
+    const int file = table_.column("file");
     if (file < 0) throw Error(ErrorCode::TableInvalid, "no column is called file").file(path);
-    for (std::size_t i = 0; i < table.rows.size(); ++i) {
-      const std::string& name = table.rows[i][static_cast<std::size_t>(file)];
-      try {
-        rows_[name] = rows_[fs::path(name).filename().string()] = facts_of(table, table.rows[i]);
-      } catch (Error& error) {
-        throw Error(ErrorCode::TableInvalid, "row " + std::to_string(i + 2) + ": " + error.detail()).file(path);
-      }
+    for (std::size_t i = 0; i < table_.rows.size(); ++i) {
+      const std::string& name = table_.rows[i][static_cast<std::size_t>(file)];
+      rows_[name] = rows_[fs::path(name).filename().string()] = i;
     }
   }
 
+  /// Cells are read when their film comes: a row that no input needs is not judged.
   dicom::PictureFacts find(const fs::path& input) const {
     const fs::path relative = fs::absolute(input).lexically_normal().lexically_relative(fs::absolute(folder_).lexically_normal());
     for (const std::string& name : {relative.string(), input.string(), input.filename().string()})
-      if (const auto found = rows_.find(name); found != rows_.end()) return found->second;
+      if (const auto found = rows_.find(name); found != rows_.end()) try {
+          return facts_of(table_, table_.rows[found->second]);
+        } catch (const Error& error) {
+          throw Error(ErrorCode::TableInvalid, "row " + std::to_string(found->second + 2) + ": " + error.detail()).file(path_);
+        }
     return {};
   }
 
@@ -43,7 +44,18 @@ class FactsTable {
     return facts;
   }
 
-  static double age_of(const std::string& text) {
+  /// Years, or a range of years ("1-5") where the source gives no better: its middle, as long as the whole range is on
+  /// one side of the age that decides (18); a range across it is no age.
+  static std::optional<double> age_of(const std::string& text) {
+    const auto dash = text.find('-', 1);
+    if (dash == std::string::npos) return years_of(text);
+    const double low = years_of(text.substr(0, dash)), high = years_of(text.substr(dash + 1));
+    constexpr double kAdult = 18;
+    if (low < kAdult && high >= kAdult) return std::nullopt;
+    return (low + high) / 2;
+  }
+
+  static double years_of(const std::string& text) {
     double age = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), age);
     if (failure != std::errc() || end != text.data() + text.size() || !(age >= 0 && age < 150))
@@ -51,8 +63,10 @@ class FactsTable {
     return age;
   }
 
+  CsvTable table_;
+  fs::path path_;
   fs::path folder_;
-  std::map<std::string, dicom::PictureFacts> rows_;
+  std::map<std::string, std::size_t> rows_;
 };
 
 bool inside(const fs::path& file, const fs::path& folder) {

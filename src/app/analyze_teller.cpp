@@ -29,12 +29,20 @@ std::string age_text(const Json& document) {
   return "";
 }
 
+/// The positive findings, most probable first; a row has room for four.
 std::string positives_text(const Json& document, const std::string& language) {
-  std::string text;
+  std::vector<std::pair<double, std::string>> positives;
   for (const Json& finding : document.value("findings", Json::array()))
-    if (finding.value("positive", false))
-      text += (text.empty() ? "" : ", ") + page::label_text(language, finding.value("label", "")) + " " +
-              percent(finding.value("probability", Json()));
+    if (finding.value("positive", false)) {
+      const Json probability = finding.value("probability", Json());
+      positives.emplace_back(probability.is_number() ? probability.get<double>() : 0.0,
+                             page::label_text(language, finding.value("label", "")) + " " + percent(probability));
+    }
+  std::stable_sort(positives.begin(), positives.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string text;
+  constexpr std::size_t kShown = 4;
+  for (std::size_t i = 0; i < std::min(kShown, positives.size()); ++i) text += (i > 0 ? ", " : "") + positives[i].second;
+  if (positives.size() > kShown) text += ", +" + std::to_string(positives.size() - kShown);
   return text;
 }
 

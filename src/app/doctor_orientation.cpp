@@ -89,8 +89,8 @@ std::string not_mirrored(const image::Picture& picture, const image::Film& film)
       const auto y = static_cast<std::size_t>((row + 0.5) * scale);
       const std::size_t at = (y * picture.columns + x) * static_cast<std::size_t>(picture.channels);
       const double value = picture.samples[at + (picture.channels == 3 ? 1 : 0)] / 255.0;
-      straight += std::abs(value - film.at(column, row));
-      mirrored += std::abs(value - film.at(film.columns - 1 - column, row));
+      straight += std::abs(value - double{film.at(column, row)});
+      mirrored += std::abs(value - double{film.at(film.columns - 1 - column, row)});
     }
   const std::string text = fmt::format("difference {:.0f} as it is, {:.0f} mirrored", straight, mirrored);
   if (straight * 1.5 > mirrored) throw Error(ErrorCode::DoctorFailed, text);

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/host.h"
-#include "results/results.h"
 
 namespace rouage::app {
 namespace fs = std::filesystem;
@@ -72,17 +71,6 @@ dicom::InstanceHeader header_of_finished(const fs::path& folder, const std::stri
   return header;
 }
 
-results::ResultFile described(const fs::path& file) {
-  results::ResultFile result;
-  result.name = file.filename().string();
-  if (file.extension() != ".dcm") return result;
-  const dicom::InstanceHeader header = dicom::read_header(file, {});
-  result.sop_class_uid = header.sop_class_uid;
-  result.sop_instance_uid = header.sop_instance_uid;
-  result.series_instance_uid = header.series_instance_uid;
-  return result;
-}
-
 }  // namespace
 
 Workshop::Workshop(RunSettings settings) : settings_(std::move(settings)), cog_(cogs::find_cog(settings_.cog)) {
@@ -128,8 +116,8 @@ JobAnswer Workshop::film_or_throw(const FilmJob& job, const fs::path& folder) co
   answer.status = result.status == cogs::Status::done ? "done" : "ineligible";
   answer.study_instance_uid = picture.header.study_instance_uid;
   answer.sop_instance_uid = picture.header.sop_instance_uid;
-  answer.document = results::analyze_json(
-      result, {job.path.string(), {}, {}, answer.study_instance_uid, answer.sop_instance_uid});
+  answer.document = with_objects(
+      results::analyze_json(result, {job.path.string(), {}, {}, answer.study_instance_uid, answer.sop_instance_uid}), files);
   answer.files = write_files(files, folder);
   write_results_json(answer, folder, job.path.string());
   return answer;
@@ -146,11 +134,8 @@ JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::pa
       inputs.push_back(document_input(document));
       summary.header = header_of_finished(film, inputs.back());
       summary.result = results::parse_analyze_json(document);
-      for (const fs::path& file : files_below(film)) {
-        results::ResultFile described_file = described(file);
-        described_file.name = (film.filename() / file.filename()).string();
-        summary.files.push_back(std::move(described_file));
-      }
+      summary.files = document_objects(document);
+      for (results::ResultFile& file : summary.files) file.name = (film.filename() / file.name).string();
       film_results.push_back(summary.result);
       summaries.push_back(std::move(summary));
     }
@@ -159,7 +144,8 @@ JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::pa
     JobAnswer answer;
     answer.status = study_result.status == cogs::Status::done ? "done" : "ineligible";
     answer.study_instance_uid = study_uid;
-    answer.document = results::analyze_json(study_result, {study_uid, inputs, {}, study_uid, ""});
+    answer.document =
+        with_objects(results::analyze_json(study_result, {study_uid, inputs, {}, study_uid, ""}), files);
     answer.files = write_files(files, folder);
     write_results_json(answer, folder, study_uid);
     return answer;

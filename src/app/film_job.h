@@ -14,6 +14,7 @@
 #include "cogs/cog.h"
 #include "dicom/reading.h"
 #include "infer/package.h"
+#include "results/results.h"
 
 namespace rouage::app {
 
@@ -82,6 +83,9 @@ std::string refused_document(const std::string& input, const std::string& cog, c
 /// The `input` and the `reason` of a document.
 std::string document_input(const std::string& document);
 std::string document_reason(const std::string& document);
+/// A document with `objects`: name, role and UIDs of the DICOM objects among the files; and its inverse.
+std::string with_objects(const std::string& document, const std::vector<results::ResultFile>& files);
+std::vector<results::ResultFile> document_objects(const std::string& document);
 /// A document with its `input` and `outputs` set.
 std::string with_outputs(const std::string& document, const std::string& input, const std::vector<std::string>& outputs);
 

@@ -134,6 +134,36 @@ std::string document_input(const std::string& document) { return text_of(documen
 
 std::string document_reason(const std::string& document) { return text_of(document, "reason"); }
 
+std::string with_objects(const std::string& document, const std::vector<results::ResultFile>& files) {
+  Json json = Json::parse(document);
+  Json objects = Json::array();
+  for (const results::ResultFile& file : files)
+    if (!file.sop_instance_uid.empty())
+      objects.push_back({{"file", file.name},
+                         {"role", file.role},
+                         {"sop_class_uid", file.sop_class_uid},
+                         {"sop_instance_uid", file.sop_instance_uid},
+                         {"series_instance_uid", file.series_instance_uid}});
+  json["objects"] = objects;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::vector<results::ResultFile> document_objects(const std::string& document) {
+  const Json json = Json::parse(document, nullptr, false);
+  if (!json.is_object()) throw Error(ErrorCode::TableInvalid, "not a document of rouage analyze");
+  std::vector<results::ResultFile> files;
+  for (const Json& object : json.value("objects", Json::array())) {
+    results::ResultFile file;
+    file.name = object.value("file", "");
+    file.role = object.value("role", "");
+    file.sop_class_uid = object.value("sop_class_uid", "");
+    file.sop_instance_uid = object.value("sop_instance_uid", "");
+    file.series_instance_uid = object.value("series_instance_uid", "");
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
 std::string with_outputs(const std::string& document, const std::string& input, const std::vector<std::string>& outputs) {
   Json json = Json::parse(document);
   json["input"] = input;

@@ -23,7 +23,6 @@ Bytes stored_values(const FilmObject& object) {
 void add_projection(Item& item, const FilmObject& object) {
   item.code_string(DCM_BodyPartExamined, object.body_part);
   item.code_string(DCM_ViewPosition, object.view_position);
-  item.code_string(DCM_Laterality, object.laterality);
   add_spacing(item, DCM_ImagerPixelSpacing, object.imager_spacing_mm);
   // The whole range of stored values, so that a viewer shows the film as it was made.
   const double range = static_cast<double>((1U << object.bits_stored) - 1);
@@ -46,6 +45,7 @@ Bytes write_film(const FilmObject& object) {
   const auto& orientation = object.patient_orientation;
   const bool oriented = !orientation[0].empty() && !orientation[1].empty();
   item.code_string(DCM_PatientOrientation, oriented ? orientation[0] + "\\" + orientation[1] : std::string{});
+  item.code_string(DCM_Laterality, object.laterality);
   const std::optional<bool> burned_in = object.as_capture ? object.frame.source.burned_in_annotation : false;
   if (burned_in) item.code_string(DCM_BurnedInAnnotation, *burned_in ? "YES" : "NO");
   if (object.frame.source.lossy_compressed.value_or(false)) item.code_string(DCM_LossyImageCompression, "01");

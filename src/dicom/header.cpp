@@ -176,7 +176,10 @@ InstanceHeader instance_header(const ParsedFile& file) {
   header.image_laterality = utf8(0x00200062);
   if (header.image_laterality.empty()) header.image_laterality = utf8(0x00200060);
   header.presentation_intent = utf8(0x00080068);
-  header.image_type = utf8(0x00080008);
+  for (const std::string& value : dataset.texts(0x00080008)) {
+    if (!header.image_type.empty()) header.image_type += '\\';
+    header.image_type += to_utf8(value, character_sets, header.warnings);
+  }
   const auto orientation = dataset.texts(0x00200020);
   if (orientation.size() == 2)
     for (std::size_t i = 0; i < 2; ++i)
@@ -211,29 +214,31 @@ std::optional<double> age_of(std::string_view age_string) {
 
 namespace {
 
-/// Days since a fixed day of the Gregorian calendar.
-std::optional<std::int64_t> day_number(std::string_view text) {
+struct Day {
+  int year = 0, month_and_day = 0;
+};
+
+std::optional<Day> day_of(std::string_view text) {
   std::string digits;
-  for (const char c : trimmed(text))
-    if (c >= '0' && c <= '9')
-      digits += c;
-    else if (c != '.')
-      return {};
+  for (const char c : trimmed(text)) {
+    if (c >= '0' && c <= '9') digits += c;
+    if (c != '.' && (c < '0' || c > '9')) return {};
+  }
   if (digits.size() != 8) return {};
-  const int year = std::stoi(digits.substr(0, 4)), month = std::stoi(digits.substr(4, 2)),
-            day = std::stoi(digits.substr(6, 2));
-  if (year < 1850 || month < 1 || month > 12 || day < 1 || day > 31) return {};
-  const std::int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-  return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+  const Day day{std::stoi(digits.substr(0, 4)), std::stoi(digits.substr(4))};
+  const int month = day.month_and_day / 100, number = day.month_and_day % 100;
+  if (day.year < 1850 || month < 1 || month > 12 || number < 1 || number > 31) return {};
+  return day;
 }
 
 }  // namespace
 
 std::optional<double> years_between(std::string_view birth_date, std::string_view date) {
-  const auto birth = day_number(birth_date), then = day_number(date);
-  if (!birth || !then || *then < *birth) return {};
-  // A birthday may fall a fraction of a day before the tropical year is full: half a day is granted.
-  return static_cast<double>(static_cast<std::int64_t>((static_cast<double>(*then - *birth) + 0.5) / 365.24219));
+  const auto birth = day_of(birth_date), then = day_of(date);
+  if (!birth || !then) return {};
+  const int years = then->year - birth->year - (then->month_and_day < birth->month_and_day ? 1 : 0);
+  if (years < 0) return {};
+  return years;
 }
 
 }  // namespace rouage::dicom::reading

@@ -19,7 +19,7 @@ std::optional<image::PixelSpacing> pixel_spacing(const FrameAttributes& attribut
 
 /// Years out of "045Y", "018M", "003W", "010D"; nothing when it is no age.
 std::optional<double> age_of(std::string_view age_string);
-/// Whole tropical years between two dates "YYYYMMDD" (also "YYYY.MM.DD"); nothing when one is no date or they are
+/// Birthdays between two dates "YYYYMMDD" (also "YYYY.MM.DD"); nothing when one is no date or they are
 /// reversed.
 std::optional<double> years_between(std::string_view birth_date, std::string_view date);
 

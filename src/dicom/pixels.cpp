@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
 #include "base/error.h"
 #include "dicom/codecs.h"
 
@@ -156,7 +158,8 @@ PixelLayout pixel_layout(const ElementSet& dataset, const ReadLimits& limits, st
   check_bits(layout);
   layout.is_signed = dataset.integer(kPixelRepresentation).value_or(0) == 1;
   layout.planar = dataset.integer(kPlanar).value_or(0) == 1;
-  layout.photometric = dataset.text(kPhotometric);
+  layout.photometric = dataset.text(kPhotometric).substr(0, 32);
+  for (char& c : layout.photometric) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (layout.photometric.empty()) {
     layout.photometric = layout.samples == 1 ? "MONOCHROME2" : "RGB";
     warnings.push_back("no photometric interpretation; taken for " + layout.photometric);

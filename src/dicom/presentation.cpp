@@ -74,6 +74,7 @@ Bytes write_presentation_state(const PresentationObject& object) {
   Item item = framed_item(object.frame, kGreyPresentationState, "PR");
   const Texts texts(object.frame.source.character_set);
   add_content_time(item, object.frame, DCM_PresentationCreationDate, DCM_PresentationCreationTime, true);
+  item.code_string(DCM_Laterality, "");  // type 2C: the chest is not one of a pair
   item.code_string(DCM_ContentLabel, object.content_label);
   item.text(DCM_ContentDescription, "LO", texts.lo(object.content_description));
   item.text(DCM_ContentCreatorName, "PN", "");

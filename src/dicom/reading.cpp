@@ -4,6 +4,7 @@
 #include <dcmtk/oflog/oflog.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <mutex>
 
@@ -47,7 +48,7 @@ FilmInstance film_of(const ParsedFile& file, const ReadLimits& limits, std::opti
   GreyPath path = grey_path(attributes, layout, warnings);
   Samples samples = frame_samples(dataset, file.syntax, layout, number, warnings);
   image::Film& film = instance.film;
-  film.stored_bits = samples.bits;
+  film.stored_bits = std::min(layout.stored, samples.bits);
   if (layout.samples == 3) {
     samples = grey_samples(samples, layout, warnings);
     path.window = full_range(samples.bits);

@@ -145,8 +145,9 @@ Rendering render(const Samples& samples, std::uint64_t pixels, const GreyPath& p
     each_sample(samples, pixels, [&](std::size_t, unsigned sample) { padded += padding[sample]; });
     rendering.padded = padded;
   }
-  const auto [low, high] = std::minmax_element(rendering.values.begin(), rendering.values.end());
-  if (*low == *high) warnings.emplace_back("the picture has no contrast: every pixel is shown alike");
+  const auto first = rendering.values.front();
+  if (std::all_of(rendering.values.begin(), rendering.values.end(), [first](float value) { return value == first; }))
+    warnings.emplace_back("the picture has no contrast: every pixel is shown alike");
   return rendering;
 }
 

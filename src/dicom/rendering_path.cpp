@@ -28,7 +28,8 @@ std::int32_t stored_value(std::int64_t raw, const PixelLayout& layout) {
 
 void read_modality(const FrameAttributes& attributes, const PixelLayout& layout, GreyPath& path,
                    std::vector<std::string>& warnings) {
-  const auto tables = attributes.dataset->items(kModalityLutSequence, 1);
+  const ElementSet& dataset = *attributes.dataset;
+  const auto tables = dataset.items(kModalityLutSequence, 1);
   if (!tables.empty()) {
     path.modality_table = lookup_table(tables.front(), kLutDescriptor, kLutData, layout.is_signed);
     if (!path.modality_table)
@@ -36,8 +37,8 @@ void read_modality(const FrameAttributes& attributes, const PixelLayout& layout,
     return;
   }
   const ElementSet macro = attributes.macro(kTransformationMacro);
-  const ElementSet& set =
-      attributes.dataset->has_value(kSlope) || attributes.dataset->has_value(kIntercept) ? *attributes.dataset : macro;
+  const bool plain = dataset.has_value(kSlope) || dataset.has_value(kIntercept) || dataset.has_value(kRescaleType);
+  const ElementSet& set = plain ? dataset : macro;
   const auto slope = set.decimals(kSlope), intercept = set.decimals(kIntercept);
   for (const Tag tag : {kSlope, kIntercept})
     if (set.has_value(tag) && set.decimals(tag).empty())

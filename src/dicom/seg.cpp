@@ -30,18 +30,28 @@ void add_segment(Item& parent, const Segment& segment, std::uint16_t number, con
   item.unsigned_shorts(DCM_RecommendedDisplayCIELabValue, {segment.cielab[0], segment.cielab[1], segment.cielab[2]});
 }
 
+std::uint8_t eight_bits(const std::uint8_t* values) {
+  unsigned byte = 0;
+  for (unsigned i = 0; i < 8; ++i) byte |= (values[i] != 0 ? 1U : 0U) << i;
+  return static_cast<std::uint8_t>(byte);
+}
+
 /// Frames one after the other, bit by bit, the first pixel in the lowest bit (PS3.5 8.1.1).
 Bytes packed_bits(const SegObject& object, std::size_t pixels) {
   Bytes bits((object.segments.size() * pixels + 7) / 8, 0);
-  std::size_t at = 0;
+  std::size_t start = 0;
   for (const Segment& segment : object.segments) {
     if (segment.mask.size() != pixels)
       throw Error(ErrorCode::WriteInvalid, "a segment's mask has not the size of its image")
           .tag("(7FE0,0010) PixelData");
-    for (const std::uint8_t value : segment.mask) {
-      bits[at >> 3] = static_cast<std::uint8_t>(bits[at >> 3] | ((value != 0 ? 1U : 0U) << (at & 7)));
-      ++at;
+    std::size_t i = 0;
+    if (start % 8 == 0)
+      for (; i + 8 <= pixels; i += 8) bits[(start + i) / 8] = eight_bits(&segment.mask[i]);
+    for (; i < pixels; ++i) {
+      std::uint8_t& byte = bits[(start + i) / 8];
+      byte = static_cast<std::uint8_t>(byte | ((segment.mask[i] != 0 ? 1U : 0U) << ((start + i) % 8)));
     }
+    start += pixels;
   }
   return bits;
 }

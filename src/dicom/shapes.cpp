@@ -52,8 +52,8 @@ GraphicShape box_of_frame(const Uint8* bits, std::uint64_t first_bit, std::uint3
     for (std::uint32_t column = 0; column < columns; ++column) {
       const std::uint64_t bit = first_bit + std::uint64_t{row} * columns + column;
       if ((bits[bit / 8] >> (bit % 8) & 1) == 0) continue;
-      x0 = std::min(x0, double{column} * 1.0);
-      y0 = std::min(y0, double{row} * 1.0);
+      x0 = std::min(x0, static_cast<double>(column));
+      y0 = std::min(y0, static_cast<double>(row));
       x1 = std::max(x1, column + 1.0);
       y1 = std::max(y1, row + 1.0);
     }

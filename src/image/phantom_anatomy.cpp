@@ -36,6 +36,7 @@ Variation vary(std::uint64_t seed) {
   Variation v;
   v.size = draws.between(0.97, 1.03);
   v.width = v.size * draws.between(0.97, 1.03);
+  v.tall = draws.between(1.10, 1.16);
   v.heart = draws.between(0.96, 1.05);
   v.dome_mm = draws.between(-5, 5);
   v.rib_mm = draws.between(-4, 4);
@@ -72,8 +73,8 @@ std::vector<Ellipsoid> make_mediastinum(const Variation& v) {
 std::vector<Ellipsoid> make_limbs() {
   std::vector<Ellipsoid> limbs;
   for (const double s : {-1.0, 1.0}) {
-    limbs.push_back(tilted({{s * 138, -118, 160}, 88, 46, 54}, s * 17));  // shoulder
-    limbs.push_back(tilted({{s * 214, 6, 158}, 36, 190, 42}, s * -5));    // arm
+    limbs.push_back(tilted({{s * 150, -96, 155}, 84, 44, 78}, s * 14));  // shoulder
+    limbs.push_back(tilted({{s * 210, 30, 156}, 46, 190, 66}, s * -4));  // arm
   }
   return limbs;
 }
@@ -200,10 +201,10 @@ Anatomy make_anatomy(std::uint64_t seed, bool cardiomegaly) {
   if (v.breasts)
     for (const double s : {-1.0, 1.0}) a.breasts.push_back({{s * 80, 58, 45}, 72, 74, 34});
   a.trunk_width = Course([&](double y) {
-    const double slope = 50 + (w * 152 - 50) * smooth_step(-196, -128, y);
-    return slope + (w * 20 + v.soft_mm) * smooth_step(-130, -40, y) + 3 * smooth_step(60, 200, y);
+    const double slope = 50 + (w * 152 - 50) * smooth_step(-186, -112, y);
+    return slope + (w * 32 + v.soft_mm) * smooth_step(-130, -40, y) + 3 * smooth_step(60, 200, y);
   });
-  a.trunk_depth = Course([&](double y) { return 54 + (54 + v.soft_mm) * smooth_step(-190, -60, y); });
+  a.trunk_depth = Course([&](double y) { return 56 + (58 + v.soft_mm) * smooth_step(-190, 80, y); });
   a.stomach = tilted({{58 * w, 110 + v.dome_mm, 122}, 30 * w, 23, 15}, 10);
   a.fluid_level_y = 106 + v.dome_mm;
   const double carina_y = -48;

@@ -40,6 +40,7 @@ Span cut(const Cavity& cavity, const Ray& ray);
 struct Variation {
   double size = 1;   ///< of the whole thorax
   double width = 1;  ///< of the thorax across
+  double tall = 1;   ///< lengths along the body
   double heart = 1;
   double dome_mm = 0;  ///< diaphragm lower (+) or higher (-)
   double rib_mm = 0;

@@ -10,7 +10,7 @@ constexpr double kLungPrimary = 0.11;     ///< primary behind the lungs, which t
 constexpr double kPhotonsPerMm2 = 49000;  ///< absorbed at 2.5 microgray: 30,000 /mm2/microgray, efficiency 0.65
 constexpr double kBlurSigmaMm = 0.13;
 constexpr double kDetailMm = 11, kDetailGain = 1.9;  ///< local contrast, as digital systems process a chest
-constexpr double kCurveCentre = 3.02, kCurveSlope = 1.0;
+constexpr double kCurveCentre = 2.62, kCurveSlope = 0.95;
 constexpr double kSteps = 4095;
 
 /// Sliding mean over 2*radius+1 values along one line, edges repeated.

@@ -17,6 +17,7 @@ void check(const PhantomOptions& o) {
   if (o.columns < kSmallest || o.rows < kSmallest || o.columns > kLargest || o.rows > kLargest)
     throw Error(ErrorCode::Usage, "a phantom film has 32 to 8192 columns and rows");
   if (!(o.width_mm >= 50 && o.width_mm <= 1000)) throw Error(ErrorCode::Usage, "a phantom film is 50 to 1000 mm wide");
+  if (o.rows * (o.width_mm / o.columns) > 1000) throw Error(ErrorCode::Usage, "a phantom film is at most 1000 mm high");
   if (!(o.noise >= 0 && o.noise <= 100)) throw Error(ErrorCode::Usage, "the phantom's noise is a factor from 0 to 100");
   for (const PhantomNodule& n : o.nodules)
     if (!(n.diameter_mm >= 1 && n.diameter_mm <= 120) || !(std::abs(n.x_mm) < 1e4) || !(std::abs(n.y_mm) < 1e4))
@@ -52,7 +53,7 @@ struct Pleura {
 };
 
 constexpr double kFatMm = 24, kMuFat = 0.0180;    ///< under the skin, front and back together
-constexpr double kPleuraMm = 0.9, kSeenMm = 0.5;  ///< thickness of the pleural line; what counts as seen in the truth
+constexpr double kPleuraMm = 0.9, kSeenMm = 0.5;  ///< thickness of the pleural line; thinner air or fluid is left out
 
 std::array<Pleura, 2> make_pleura(const Anatomy& a, const PhantomOptions& o) {
   std::array<Pleura, 2> pleura;
@@ -73,11 +74,11 @@ std::array<Pleura, 2> make_pleura(const Anatomy& a, const PhantomOptions& o) {
 class Tracing {
  public:
   Tracing(const PhantomOptions& options, const Grid& grid)
-      : grid_(grid),
-        patient_(make_anatomy(options.seed, options.cardiomegaly)),
+      : patient_(make_anatomy(options.seed, options.cardiomegaly)),
+        grid_{grid.columns, grid.rows, grid.mm, patient_.variation.tall},
         pleura_(make_pleura(patient_, options)),
         seed_(options.seed),
-        tracer_(grid),
+        tracer_(grid_),
         anatomy(grid.size()),
         added(grid.size()),
         plain(grid.size()),
@@ -96,8 +97,8 @@ class Tracing {
   void airways();
   void vessels();
 
-  Grid grid_;
   Anatomy patient_;
+  Grid grid_;  ///< with the patient's stature
   std::array<Pleura, 2> pleura_;
   std::uint64_t seed_;
   TubeTracer tracer_;
@@ -148,20 +149,27 @@ void Tracing::pleura(std::size_t side, std::uint32_t c, std::uint32_t r, Span ca
   double change = 0;
   Aerated now = lung;
   if (p.over_fluid) {
-    cavity = common(cavity, cut(*p.over_fluid, ray));
-    now = aerate(patient_, side, cavity, ray);
-    const double fluid = lung.length - now.length;
-    change += fluid * (kMuSoft - mu);
-    if (fluid > kSeenMm) effusion.add(c, r);
+    const Span above = common(cavity, cut(*p.over_fluid, ray));
+    const Aerated rest = aerate(patient_, side, above, ray);
+    const double fluid = lung.length - rest.length;
+    if (fluid > kSeenMm) {
+      change += fluid * (kMuSoft - mu);
+      effusion.add(c, r);
+      cavity = above;
+      now = rest;
+    }
   }
   if (p.collapsed) {
     const Aerated rest = aerate(patient_, side, common(cavity, cut(*p.collapsed, ray)), ray);
     const double air = now.length - rest.length;
-    const double line = rest.length - aerate(patient_, side, common(cavity, cut(*p.inside_pleura, ray)), ray).length;
-    change += line * smooth_step(0, 6, air) * (kMuSoft - mu) - air * mu;
-    if (air > kSeenMm) pneumothorax.add(c, r);
-    now = rest;
+    if (air > kSeenMm) {
+      const double line = rest.length - aerate(patient_, side, common(cavity, cut(*p.inside_pleura, ray)), ray).length;
+      change += line * smooth_step(0, 6, air) * (kMuSoft - mu) - air * mu;
+      pneumothorax.add(c, r);
+      now = rest;
+    }
   }
+  if (change == 0) return;
   added[pixel] += static_cast<float>(change * ray.stretch());
   present[pixel] = lung_pixel(now);
 }

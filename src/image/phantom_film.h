@@ -22,8 +22,8 @@ struct PhantomOptions {
   std::uint32_t columns = 1024, rows = 1024;
   double width_mm = 400;   ///< of the whole film at the detector
   std::uint64_t seed = 1;  ///< anatomy's small variations and quantum noise
-  std::vector<PhantomNodule> nodules;
-  std::optional<Side> effusion, pneumothorax, skin_fold;
+  std::vector<PhantomNodule> nodules = {};
+  std::optional<Side> effusion = {}, pneumothorax = {}, skin_fold = {};
   bool cardiomegaly = false;
   double noise = 1.0;  ///< 1: about 2.5 microgray at the detector
   bool marker = true;  ///< a lead "L" at the patient's left shoulder
@@ -36,7 +36,7 @@ struct PhantomTruth {
 struct PhantomFilm {
   Film film;  ///< patient_orientation {"L","F"}, spacing at_detector
   std::vector<PhantomTruth> truth;
-  double cardiothoracic_ratio = 0;
+  double cardiothoracic_ratio = 0;  ///< widest heart over widest thorax inside; 0 when the film cuts the lungs
 };
 
 /// Beer-Lambert projection of ellipsoids (soft tissue, lung, bone) with divergent beam, scatter and Poisson noise.

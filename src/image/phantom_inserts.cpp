@@ -55,8 +55,9 @@ PhantomTruth add_skin_fold(Side side, const Grid& grid, const Variation& variati
       const double ends = smooth_step(0, 35, along) * smooth_step(0, 35, kLengthMm - along);
       const double fade = 1 - inward / kWidthMm;
       const double thickness = kThicknessMm * ends * fade * fade;
+      if (thickness < 0.05) continue;
       added[std::size_t{row} * grid.columns + column] += static_cast<float>(thickness * kMuSoft);
-      if (thickness > 0.05) extent.add(column, row);
+      extent.add(column, row);
     }
   return extent.truth("Skin_Fold", side);
 }

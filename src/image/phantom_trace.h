@@ -61,11 +61,12 @@ double sphere_transmission(Point centre, double radius_mm, double mu_per_mm, dou
 /// The detector's pixels.
 struct Grid {
   std::uint32_t columns = 0, rows = 0;
-  double mm = 1;  ///< pixel pitch
+  double mm = 1;    ///< pixel pitch
+  double tall = 1;  ///< a patient is drawn this many times as long as it is described: stature without other shapes
   double x(double column) const { return (column + 0.5 - columns / 2.0) * mm; }
-  double y(double row) const { return (row + 0.5 - rows / 2.0) * mm; }
+  double y(double row) const { return (row + 0.5 - rows / 2.0) * mm / tall; }
   double column(double x_mm) const { return x_mm / mm + columns / 2.0; }  ///< matrix coordinate, outer corner = 0
-  double row(double y_mm) const { return y_mm / mm + rows / 2.0; }
+  double row(double y_mm) const { return y_mm * tall / mm + rows / 2.0; }
   std::size_t size() const { return std::size_t{columns} * rows; }
 };
 

@@ -30,7 +30,8 @@ Axis make_axis(std::uint32_t n, std::uint32_t size) {
       axis.first.push_back(first);
       axis.count.push_back(last - first);
       for (std::uint32_t j = first; j < last; ++j)
-        axis.weight.push_back(static_cast<float>(std::max(0.0, std::min(high, j + 1.0) - std::max(low, double{1} * j)) / step));
+        axis.weight.push_back(
+            static_cast<float>(std::max(0.0, std::min(high, j + 1.0) - std::max(low, double{1} * j)) / step));
     } else {
       const double x = std::clamp((i + 0.5) * step - 0.5, 0.0, n - 1.0);
       const auto first = static_cast<std::uint32_t>(std::floor(x));
@@ -44,12 +45,10 @@ Axis make_axis(std::uint32_t n, std::uint32_t size) {
   return axis;
 }
 
-void check_range(const image::Film& film) {
-  // Rounding in a reader's windowing may pass 0 or 1 by an ulp; more is a wrong scale. Negated, so that NaN fails too.
-  constexpr float kSlack = 1e-5F;
-  std::uint32_t outside = 0;  // OR of comparisons: unlike a float minimum it vectorises without loosened float rules
-  for (const float value : film.values) outside |= static_cast<std::uint32_t>(!(value >= -kSlack && value <= 1 + kSlack));
-  if (outside == 0) return;
+/// Rounding in a reader's windowing may pass 0 or 1 by an ulp; more is a wrong scale.
+constexpr float kRangeSlack = 1e-5F;
+
+[[noreturn]] void refuse_range(const image::Film& film) {
   float lowest = 0, highest = 0;
   for (const float value : film.values) {
     if (!std::isfinite(value)) throw Error(ErrorCode::InputRange, "a value is not a finite number");
@@ -58,6 +57,23 @@ void check_range(const image::Film& film) {
   }
   throw Error(ErrorCode::InputRange, fmt::format("they span {} to {}, expected 0 to 1", lowest, highest));
 }
+
+/// target += weight * source, and whether a value lies outside 0..1 (NaN too: the comparison is negated). An OR of
+/// comparisons vectorises, unlike a float minimum; one pass over a large film halves the traffic with memory.
+std::uint32_t add_row(float* target, const float* source, std::uint32_t columns, float weight) {
+  std::uint32_t outside = 0;
+  for (std::uint32_t c = 0; c < columns; ++c) {
+    const float value = source[c];
+    target[c] += weight * value;
+    outside |= static_cast<std::uint32_t>(!(value >= -kRangeSlack && value <= 1 + kRangeSlack));
+  }
+  return outside;
+}
+
+struct Squeezed {
+  std::vector<float> values;
+  bool in_range = true;  ///< every value of the source lies within 0..1
+};
 
 void standardise(std::vector<float>& values, double clip) {
   double sum = 0;
@@ -84,40 +100,47 @@ void normalise(std::vector<float>& values, const PackageInput& input) {
   }
 }
 
-}  // namespace
-
-std::vector<float> squeeze_area(const std::vector<float>& values, std::uint32_t columns, std::uint32_t rows,
-                                std::uint32_t out_columns, std::uint32_t out_rows) {
+Squeezed squeeze(const std::vector<float>& values, std::uint32_t columns, std::uint32_t rows, std::uint32_t out_columns,
+                 std::uint32_t out_rows) {
   if (columns == 0 || rows == 0 || out_columns == 0 || out_rows == 0 || values.size() != std::size_t{columns} * rows)
     throw Error(ErrorCode::Internal, fmt::format("a picture of {} x {} has {} values", columns, rows, values.size()));
   const Axis down = make_axis(rows, out_rows), across = make_axis(columns, out_columns);
-  std::vector<float> squeezed(std::size_t{out_columns} * out_rows), line(columns);
+  Squeezed made{std::vector<float>(std::size_t{out_columns} * out_rows), true};
+  std::vector<float> line(columns);
+  std::uint32_t outside = 0;
   for (std::uint32_t r = 0; r < out_rows; ++r) {
     // Whole rows are added with their weight: contiguous, so that the compiler vectorises it.
     std::fill(line.begin(), line.end(), 0.0F);
     for (std::uint32_t k = 0; k < down.count[r]; ++k) {
-      const float weight = down.weight[down.start[r] + k];
       const float* source = values.data() + std::size_t{down.first[r] + k} * columns;
-      float* const target = line.data();
-      for (std::uint32_t c = 0; c < columns; ++c) target[c] += weight * source[c];
+      outside |= add_row(line.data(), source, columns, down.weight[down.start[r] + k]);
     }
     for (std::uint32_t c = 0; c < out_columns; ++c) {
       const float* source = line.data() + across.first[c];
       const float* weight = across.weight.data() + across.start[c];
       float sum = 0;
       for (std::uint32_t k = 0; k < across.count[c]; ++k) sum += weight[k] * source[k];
-      squeezed[std::size_t{r} * out_columns + c] = sum;
+      made.values[std::size_t{r} * out_columns + c] = sum;
     }
   }
-  return squeezed;
+  made.in_range = outside == 0;
+  return made;
+}
+
+}  // namespace
+
+std::vector<float> squeeze_area(const std::vector<float>& values, std::uint32_t columns, std::uint32_t rows,
+                                std::uint32_t out_columns, std::uint32_t out_rows) {
+  return squeeze(values, columns, rows, out_columns, out_rows).values;
 }
 
 Tensor film_tensor(const image::Film& film, const PackageInput& input) {
   if (input.resize != "squeeze_area")
     throw Error(ErrorCode::PackageInvalid, "unknown resize " + input.resize).tag("input.resize");
-  check_range(film);
   const auto size = static_cast<std::uint32_t>(input.size);
-  std::vector<float> plane = squeeze_area(film.values, film.columns, film.rows, size, size);
+  Squeezed squeezed = squeeze(film.values, film.columns, film.rows, size, size);
+  if (!squeezed.in_range) refuse_range(film);
+  std::vector<float>& plane = squeezed.values;
   normalise(plane, input);
   Tensor tensor{.shape = {1, input.channels, input.size, input.size}, .values = {}};
   tensor.values.reserve(plane.size() * static_cast<std::size_t>(input.channels));

@@ -11,7 +11,7 @@ namespace rouage::infer {
 namespace {
 
 constexpr double kSaturatedLogit = 10;
-constexpr double kDeadSpread = 1e-4;       ///< logits: films make no difference
+constexpr double kDeadSpread = 1e-4;        ///< logits: films make no difference
 constexpr double kPlausibleDistance = 1.6;  ///< a spread from 0.2 to 5 logits is what trained nets show
 constexpr double kClearlyBetter = 0.7;      ///< ln 2: the other scale must be at least a factor of two nearer
 
@@ -58,8 +58,8 @@ ScaleAnswer measure(std::vector<std::vector<double>> answers, const std::string&
 std::string describe(const ScaleReport& report) {
   std::string text;
   for (const ScaleAnswer& a : report.answers)
-    text += fmt::format("{}{}: spread {:.3g} logits, saturated {:.0f} %", text.empty() ? "" : "; ", a.normalisation, a.spread,
-                        100 * a.saturated);
+    text += fmt::format("{}{}: spread {:.3g} logits, saturated {:.0f} %", text.empty() ? "" : "; ", a.normalisation,
+                        a.spread, 100 * a.saturated);
   return text;
 }
 
@@ -100,8 +100,8 @@ void require_scale(const ScaleReport& report, const std::string& claimed) {
   const ScaleAnswer& said = report.of(claimed);
   const ScaleAnswer& best = report.of(report.best);
   if (said.spread < kDeadSpread)
-    throw Error(ErrorCode::ScaleMismatch, fmt::format("on the claimed scale {} the films make no difference ({})", claimed,
-                                                      describe(report)));
+    throw Error(ErrorCode::ScaleMismatch,
+                fmt::format("on the claimed scale {} the films make no difference ({})", claimed, describe(report)));
   if (said.distance > kPlausibleDistance && best.distance < said.distance - kClearlyBetter)
     throw Error(ErrorCode::ScaleMismatch, fmt::format("{} is claimed, but {} explains the net's answers ({})", claimed,
                                                       report.best, describe(report)));

@@ -39,7 +39,9 @@ constexpr std::array<Pathology, 18> kPathologies{{{"Atelectasis", "Atelectasis"}
                                                   {"Lung Opacity", "Lung Opacity"},
                                                   {"Enlarged Cardiomediastinum", "Enlarged Cardiomediastinum"}}};
 
-bool fits(std::int64_t extent, std::int64_t wanted) { return extent == -1 || extent == wanted; }
+bool fits(std::int64_t extent, std::int64_t wanted) {
+  return extent == -1 || extent == wanted;
+}
 
 void check_shapes(const Session& net) {
   if (net.inputs().size() != 1 || net.outputs().empty())
@@ -87,7 +89,10 @@ Package import_torchxrayvision(const std::filesystem::path& onnx, const ImportOp
   try {
     const Session net = Session::open(onnx, options.session);
     check_shapes(net);
-    PackageInput input{.name = net.inputs().front().name, .size = kSize, .channels = 1, .resize = "squeeze_area",
+    PackageInput input{.name = net.inputs().front().name,
+                       .size = kSize,
+                       .channels = 1,
+                       .resize = "squeeze_area",
                        .normalisation = options.normalisation};
     require_scale(probe_scales(net, input, net.outputs().front().name), options.normalisation);
 

@@ -7,7 +7,8 @@
 
 namespace rouage::infer {
 
-LoadedModel::LoadedModel(Package package, SessionOptions options) : package_(std::move(package)), options_(std::move(options)) {}
+LoadedModel::LoadedModel(Package package, SessionOptions options)
+    : package_(std::move(package)), options_(std::move(options)) {}
 
 const Session& LoadedModel::net() const {
   const std::lock_guard lock(mutex_);
@@ -29,7 +30,8 @@ std::vector<Tensor> LoadedModel::answer(const Tensor& input, const std::vector<s
     double sum = 0;
     for (const float value : answers[i].values) sum += static_cast<double>(value);
     if (!std::isfinite(sum))
-      throw Error(ErrorCode::OutputInvalid, fmt::format("output {} of {} {}", outputs[i], package_.name, package_.version))
+      throw Error(ErrorCode::OutputInvalid,
+                  fmt::format("output {} of {} {}", outputs[i], package_.name, package_.version))
           .file(package_.folder / package_.model_file);
   }
   return answers;

@@ -42,7 +42,9 @@ class List {
   std::vector<Check> checks;
 };
 
-[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::PackageInvalid, what); }
+[[noreturn]] void fail(const std::string& what) {
+  throw Error(ErrorCode::PackageInvalid, what);
+}
 
 std::string shapes(const LoadedModel& model) {
   const Package& p = model.package();
@@ -55,7 +57,8 @@ std::string shapes(const LoadedModel& model) {
   if (logits == nullptr || !fits(*logits, {-1, static_cast<std::int64_t>(p.outputs.size())}))
     fail(fmt::format("the net's output {} is not [N,{}] as model.yaml lists", p.logits, p.outputs.size()));
   for (const PackageOutput& o : p.outputs)
-    if (o.index >= static_cast<int>(p.outputs.size())) fail(fmt::format("output {} has the index {}", o.label, o.index));
+    if (o.index >= static_cast<int>(p.outputs.size()))
+      fail(fmt::format("output {} has the index {}", o.label, o.index));
   return fmt::format("{} outputs, input {} x {}", p.outputs.size(), side, side);
 }
 
@@ -64,7 +67,8 @@ std::string head(const LoadedModel& model) {
   const Package& p = model.package();
   const Tensor& weight = model.head_weight();
   const Tensor& bias = model.head_bias();
-  const auto outputs = static_cast<std::size_t>(weight.shape.at(0)), channels = static_cast<std::size_t>(weight.shape.at(1));
+  const auto outputs = static_cast<std::size_t>(weight.shape.at(0)),
+             channels = static_cast<std::size_t>(weight.shape.at(1));
   if (outputs != p.outputs.size()) fail(fmt::format("the head has {} rows for {} outputs", outputs, p.outputs.size()));
   if (!bias.values.empty() && bias.values.size() != outputs) fail("the head's bias has another length");
   double largest = 0;
@@ -117,7 +121,8 @@ std::string spread(const LoadedModel& model) {
   std::sort(deviations.begin(), deviations.end());
   const double middle = deviations[deviations.size() / 2];
   if (middle < kLeastSpread)
-    fail(fmt::format("films make no difference: the median spread is {:.2g} logits; is the pixel scale right?", middle));
+    fail(
+        fmt::format("films make no difference: the median spread is {:.2g} logits; is the pixel scale right?", middle));
   return fmt::format("median spread over synthetic films {:.3g} logits", middle);
 }
 
@@ -125,7 +130,8 @@ std::string calibration(const LoadedModel& model) {
   int calibrated = 0;
   for (const PackageOutput& o : model.package().outputs) {
     if (o.kind == "age") continue;
-    if (!o.operating_points.empty() && !o.platt_a) fail(o.label + " has operating points but no calibration to read them on");
+    if (!o.operating_points.empty() && !o.platt_a)
+      fail(o.label + " has operating points but no calibration to read them on");
     calibrated += o.platt_a ? 1 : 0;
     for (const PackageOperatingPoint& point : o.operating_points)
       if (point.threshold <= 0 || point.threshold >= 1)
@@ -153,8 +159,8 @@ std::string guided(const LoadedModel& model) {
 std::string figures(const Package& package) {
   for (const PackageFigure& f : package.performance)
     if (f.estimate.value < f.estimate.lower || f.estimate.value > f.estimate.upper)
-      fail(fmt::format("{} {} {}: {} lies outside its interval {} to {}", f.figure, f.label, f.stratum, f.estimate.value,
-                       f.estimate.lower, f.estimate.upper));
+      fail(fmt::format("{} {} {}: {} lies outside its interval {} to {}", f.figure, f.label, f.stratum,
+                       f.estimate.value, f.estimate.lower, f.estimate.upper));
   return fmt::format("{} figures, each inside its interval", package.performance.size());
 }
 
@@ -165,7 +171,8 @@ std::vector<Check> check_package(const std::filesystem::path& folder, const Sess
   std::shared_ptr<const LoadedModel> model;
   const bool read = list.add("digests", [&] {
     model = load(read_package(folder), options);
-    return fmt::format("{} files match, package {}", model->package().files.size(), model->package().digest.substr(0, 16));
+    return fmt::format("{} files match, package {}", model->package().files.size(),
+                       model->package().digest.substr(0, 16));
   });
   if (!read) return list.checks;
   const Package& package = model->package();
@@ -173,7 +180,8 @@ std::vector<Check> check_package(const std::filesystem::path& folder, const Sess
   list.add("calibration", [&] { return calibration(*model); });
   const bool opened = list.add("sessions", [&] {
     model->net();
-    return std::string(model->guided() == nullptr ? "net" : "net and guided graph") + " opened by ONNX Runtime " + runtime_version();
+    return std::string(model->guided() == nullptr ? "net" : "net and guided graph") + " opened by ONNX Runtime " +
+           runtime_version();
   });
   if (!opened || !list.add("shapes", [&] { return shapes(*model); })) return list.checks;
   if (!list.add("finite", [&] { return finite(*model); })) return list.checks;

@@ -13,14 +13,14 @@
 namespace rouage::infer {
 
 struct Check {
-  std::string check;   ///< stable name: "digests", "sessions", "head"...
+  std::string check;  ///< stable name: "digests", "sessions", "head"...
   bool passed = false;
   std::string detail;  ///< what was measured, or what is wrong
 };
 
 /// Every check of a package, in a fixed order; a check that cannot run because an earlier one failed is not listed.
-/// Digests, sessions, shapes against model.yaml, logits = head x GAP(features), finite and repeatable answers, spread of
-/// the answers over synthetic films, calibration, guided graph (shape and finiteness: a guided gradient is no true
+/// Digests, sessions, shapes against model.yaml, logits = head x GAP(features), finite and repeatable answers, spread
+/// of the answers over synthetic films, calibration, guided graph (shape and finiteness: a guided gradient is no true
 /// gradient, so differences cannot check it), figures inside their intervals. Never throws for a bad package.
 std::vector<Check> check_package(const std::filesystem::path& folder, const SessionOptions& options);
 

@@ -21,7 +21,9 @@ struct Field {
   std::span<const std::uint8_t> content;  ///< wire type 2
 };
 
-[[noreturn]] void malformed(const char* what) { throw Error(ErrorCode::ModelInvalid, std::string("not an ONNX file: ") + what); }
+[[noreturn]] void malformed(const char* what) {
+  throw Error(ErrorCode::ModelInvalid, std::string("not an ONNX file: ") + what);
+}
 
 class Message {
  public:
@@ -30,14 +32,24 @@ class Message {
   bool next(Field& field) {
     if (rest_.empty()) return false;
     const std::uint64_t key = varint();
-    field = {.number = static_cast<std::uint32_t>(key >> 3), .wire = static_cast<int>(key & 7), .value = 0, .content = {}};
+    field = {
+        .number = static_cast<std::uint32_t>(key >> 3), .wire = static_cast<int>(key & 7), .value = 0, .content = {}};
     if (field.number == 0 || (key >> 3) > 0x1FFFFFFF) malformed("a field number out of range");
     switch (field.wire) {
-      case 0: field.value = varint(); break;
-      case 1: field.content = take(8); break;
-      case 2: field.content = take(varint()); break;
-      case 5: field.content = take(4); break;
-      default: malformed("an unknown wire type");
+      case 0:
+        field.value = varint();
+        break;
+      case 1:
+        field.content = take(8);
+        break;
+      case 2:
+        field.content = take(varint());
+        break;
+      case 5:
+        field.content = take(4);
+        break;
+      default:
+        malformed("an unknown wire type");
     }
     return true;
   }
@@ -63,7 +75,9 @@ class Message {
   std::span<const std::uint8_t> rest_;
 };
 
-std::string text(std::span<const std::uint8_t> content) { return {content.begin(), content.end()}; }
+std::string text(std::span<const std::uint8_t> content) {
+  return {content.begin(), content.end()};
+}
 
 std::uint64_t number(const std::string& digits) {
   std::uint64_t value = 0;
@@ -109,7 +123,7 @@ class Walk {
       Message attribute(f.content);
       for (Field a; attribute.next(a);) {
         if (a.wire != 2) continue;
-        if (a.number == 5 || a.number == 10) tensor(a.content);         // t, tensors
+        if (a.number == 5 || a.number == 10) tensor(a.content);            // t, tensors
         if (a.number == 6 || a.number == 11) graph(a.content, depth + 1);  // g, graphs
       }
     }
@@ -122,7 +136,8 @@ class Walk {
     for (Field f; message.next(f);) {
       if (f.number == 1 && f.wire == 0) made.dims.push_back(static_cast<std::int64_t>(f.value));
       if (f.number == 1 && f.wire == 2)
-        for (Message packed(f.content); !packed.empty();) made.dims.push_back(static_cast<std::int64_t>(packed.varint()));
+        for (Message packed(f.content); !packed.empty();)
+          made.dims.push_back(static_cast<std::int64_t>(packed.varint()));
       if (f.number == 2 && f.wire == 0) made.element_type = static_cast<int>(f.value);
       if (f.number == 8 && f.wire == 2) made.name = text(f.content);
       if (f.number == 9 && f.wire == 2) {
@@ -161,17 +176,19 @@ std::vector<std::string> OnnxContent::external_files() const {
   return {files.begin(), files.end()};
 }
 
-OnnxContent read_onnx(std::span<const std::uint8_t> bytes) { return Walk(bytes).model(); }
+OnnxContent read_onnx(std::span<const std::uint8_t> bytes) {
+  return Walk(bytes).model();
+}
 
 bool plain_file_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string("/\\:\0", 4)) == std::string::npos;
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string("/\\:\0", 4)) == std::string::npos;
 }
 
 void check_onnx_file(const std::filesystem::path& onnx) {
   const Bytes bytes = read_file(onnx, kFileCap);
   for (const std::string& name : read_onnx(bytes).external_files()) {
-    if (!plain_file_name(name))
-      throw Error(ErrorCode::ModelInvalid, "its weights point outside its folder: " + name);
+    if (!plain_file_name(name)) throw Error(ErrorCode::ModelInvalid, "its weights point outside its folder: " + name);
     if (!std::filesystem::is_regular_file(onnx.parent_path() / name))
       throw Error(ErrorCode::ModelInvalid, "its file of weights is missing: " + name);
   }

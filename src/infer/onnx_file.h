@@ -16,16 +16,16 @@ namespace rouage::infer {
 struct OnnxTensor {
   std::string name;
   std::vector<std::int64_t> dims;
-  int element_type = 0;           ///< TensorProto.DataType: 1 float32, 10 float16
-  std::string external_file;      ///< empty: the bytes lie in the .onnx file itself
-  std::uint64_t offset = 0;       ///< of the raw bytes, in the file that holds them
-  std::uint64_t length = 0;       ///< bytes; 0 when the values are stored as typed numbers
+  int element_type = 0;       ///< TensorProto.DataType: 1 float32, 10 float16
+  std::string external_file;  ///< empty: the bytes lie in the .onnx file itself
+  std::uint64_t offset = 0;   ///< of the raw bytes, in the file that holds them
+  std::uint64_t length = 0;   ///< bytes; 0 when the values are stored as typed numbers
 };
 
 struct OnnxContent {
   std::int64_t ir_version = 0;
   std::uint64_t node_count = 0;
-  std::vector<OnnxTensor> initializers;  ///< also constants held by nodes
+  std::vector<OnnxTensor> initializers;             ///< also constants held by nodes
   std::vector<std::string> external_files() const;  ///< sorted, each once
 };
 

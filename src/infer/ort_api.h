@@ -36,8 +36,19 @@ inline constexpr const char* kVersionPrefix = "1.30.";
 
 enum LoggingLevel : int { kVerbose = 0, kInfo = 1, kWarning = 2, kErrorLevel = 3, kFatal = 4 };
 enum ElementType : int {
-  kUndefined = 0, kFloat = 1, kUint8 = 2, kInt8 = 3, kUint16 = 4, kInt16 = 5, kInt32 = 6, kInt64 = 7, kString = 8,
-  kBool = 9, kFloat16 = 10, kDouble = 11, kBfloat16 = 16
+  kUndefined = 0,
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kUint16 = 4,
+  kInt16 = 5,
+  kInt32 = 6,
+  kInt64 = 7,
+  kString = 8,
+  kBool = 9,
+  kFloat16 = 10,
+  kDouble = 11,
+  kBfloat16 = 16
 };
 enum AllocatorType : int { kDeviceAllocator = 0, kArenaAllocator = 1 };
 enum MemoryType : int { kDefaultMemory = 0 };
@@ -62,8 +73,9 @@ inline constexpr Slot<const char*(const OrtStatus*)> kGetErrorMessage{2};
 inline constexpr Slot<OrtStatus*(LoggingLevel, const char*, OrtEnv**)> kCreateEnv{3};
 inline constexpr Slot<OrtStatus*(const OrtEnv*)> kDisableTelemetryEvents{6};
 inline constexpr Slot<OrtStatus*(const OrtEnv*, const char*, const OrtSessionOptions*, OrtSession**)> kCreateSession{7};
-inline constexpr Slot<OrtStatus*(OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*, std::size_t,
-                                 const char* const*, std::size_t, OrtValue**)> kRun{9};
+inline constexpr Slot<OrtStatus*(OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*,
+                                 std::size_t, const char* const*, std::size_t, OrtValue**)>
+    kRun{9};
 inline constexpr Slot<OrtStatus*(OrtSessionOptions**)> kCreateSessionOptions{10};
 inline constexpr Slot<OrtStatus*(OrtSessionOptions*, ExecutionMode)> kSetSessionExecutionMode{13};
 inline constexpr Slot<OrtStatus*(OrtSessionOptions*)> kDisableMemPattern{17};
@@ -77,8 +89,9 @@ inline constexpr Slot<OrtStatus*(const OrtSession*, std::size_t, OrtTypeInfo**)>
 inline constexpr Slot<OrtStatus*(const OrtSession*, std::size_t, OrtTypeInfo**)> kSessionGetOutputTypeInfo{34};
 inline constexpr Slot<OrtStatus*(const OrtSession*, std::size_t, OrtAllocator*, char**)> kSessionGetInputName{36};
 inline constexpr Slot<OrtStatus*(const OrtSession*, std::size_t, OrtAllocator*, char**)> kSessionGetOutputName{37};
-inline constexpr Slot<OrtStatus*(const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ElementType,
-                                 OrtValue**)> kCreateTensorWithDataAsOrtValue{49};
+inline constexpr Slot<OrtStatus*(const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t,
+                                 ElementType, OrtValue**)>
+    kCreateTensorWithDataAsOrtValue{49};
 inline constexpr Slot<OrtStatus*(const OrtValue*, int*)> kIsTensor{50};
 inline constexpr Slot<OrtStatus*(OrtValue*, void**)> kGetTensorMutableData{51};
 inline constexpr Slot<OrtStatus*(const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**)> kCastTypeInfoToTensorInfo{55};
@@ -102,7 +115,8 @@ inline constexpr Slot<void(OrtSessionOptions*)> kReleaseSessionOptions{100};
 inline constexpr Slot<OrtStatus*(char***, int*)> kGetAvailableProviders{125};
 inline constexpr Slot<OrtStatus*(char**, int)> kReleaseAvailableProviders{126};
 inline constexpr Slot<OrtStatus*(OrtSessionOptions*, const char*, const char*)> kAddSessionConfigEntry{130};
-inline constexpr Slot<OrtStatus*(OrtSessionOptions*, const OrtCUDAProviderOptionsV2*)> kAppendExecutionProviderCuda{204};
+inline constexpr Slot<OrtStatus*(OrtSessionOptions*, const OrtCUDAProviderOptionsV2*)> kAppendExecutionProviderCuda{
+    204};
 inline constexpr Slot<OrtStatus*(OrtCUDAProviderOptionsV2**)> kCreateCudaProviderOptions{205};
 inline constexpr Slot<void(OrtCUDAProviderOptionsV2*)> kReleaseCudaProviderOptions{208};
 inline constexpr Slot<OrtStatus*(OrtSessionOptions*, const char*, const char* const*, const char* const*, std::size_t)>

@@ -50,7 +50,9 @@ void check(OrtStatus* status, ErrorCode code) {
 
 }  // namespace ort
 
-std::string runtime_version() { return ort::library().version; }
+std::string runtime_version() {
+  return ort::library().version;
+}
 
 std::vector<std::string> available_providers() {
   const ort::Library& lib = ort::library();

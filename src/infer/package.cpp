@@ -37,7 +37,8 @@ void check_contents(const Package& package) {
     try {
       for (const std::string& outside : read_onnx(bytes).external_files())
         if (!package.files.contains(outside))
-          throw Error(ErrorCode::PackageInvalid, "it takes weights from " + outside + ", which model.yaml does not list");
+          throw Error(ErrorCode::PackageInvalid,
+                      "it takes weights from " + outside + ", which model.yaml does not list");
     } catch (Error& error) {
       throw error.file(path);
     }

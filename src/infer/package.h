@@ -33,7 +33,7 @@ struct PackageOutput {
   std::string unit;
   std::optional<double> platt_a, platt_b;  ///< probability = 1 / (1 + exp(-(a * logit + b)))
   std::string calibrated_on;
-  double scale = 1, offset = 0;            ///< kind age: value = offset + scale * output
+  double scale = 1, offset = 0;  ///< kind age: value = offset + scale * output
   std::optional<double> uncertainty_sd;
   std::vector<PackageOperatingPoint> operating_points;
 
@@ -44,10 +44,11 @@ struct PackageOutput {
 
 struct PackageInput {
   std::string name = "image";
-  int size = 0;               ///< square, pixels
+  int size = 0;  ///< square, pixels
   int channels = 1;
   std::string resize;         ///< "squeeze_area": whole film squeezed to size x size by area averaging
-  std::string normalisation;  ///< "film_standardise" (mean 0, SD 1, clipped) | "scale_1024" (0..1 -> -1024..1024) | "scale_255" | "unit" (0..1)
+  std::string normalisation;  ///< "film_standardise" (mean 0, SD 1, clipped) | "scale_1024" (0..1 -> -1024..1024) |
+                              ///< "scale_255" | "unit" (0..1)
   double clip = 0;            ///< film_standardise: values beyond +-clip are clipped; 0: not
 };
 
@@ -64,10 +65,11 @@ struct Package {
   std::string body_part;
   std::optional<double> minimum_age_a;
   PackageInput input;
-  std::string model_file, features, logits, head_weight, head_bias;  ///< graph names; features etc. may be empty
+  std::string model_file, features, logits, head_weight, head_bias;       ///< graph names; features etc. may be empty
   std::string guided_file, guided_image, guided_target, guided_gradient;  ///< empty where there is no guided graph
   std::vector<PackageOutput> outputs;
-  std::map<std::string, double> numbers;  ///< further numeric settings, flattened: "sharpness.threshold", "aspect.maximum"
+  std::map<std::string, double>
+      numbers;  ///< further numeric settings, flattened: "sharpness.threshold", "aspect.maximum"
   std::vector<PackageFigure> performance;
   std::map<std::string, std::string> files;  ///< name -> SHA-256 hex
   std::string digest;                        ///< SHA-256 over model.yaml: it names every file's digest
@@ -76,7 +78,8 @@ struct Package {
 /// Errors: FileMissing, PackageInvalid (names key and line), PackageDigest (names the file).
 Package read_package(const std::filesystem::path& folder);
 /// `name_or_path`: a folder, or a name below a models folder. Errors: FileMissing lists what there is.
-std::filesystem::path find_package(const std::string& name_or_path, const std::vector<std::filesystem::path>& model_folders);
+std::filesystem::path find_package(const std::string& name_or_path,
+                                   const std::vector<std::filesystem::path>& model_folders);
 
 /// A package with its sessions: opened at first use, thread-safe.
 class LoadedModel {

@@ -58,7 +58,8 @@ class Reader {
   void only(std::initializer_list<const char*> known) const {
     for (const std::string& key : keys())
       if (std::find(known.begin(), known.end(), key) == known.end())
-        Reader(child(key), joined(key), line_).refuse(fmt::format("unknown key; known here: {}", fmt::join(known, ", ")));
+        Reader(child(key), joined(key), line_)
+            .refuse(fmt::format("unknown key; known here: {}", fmt::join(known, ", ")));
   }
 
   bool is_map() const { return node_.IsMap(); }
@@ -134,7 +135,8 @@ PackageOperatingPoint operating_point(const Reader& r) {
 }
 
 PackageOutput output(const Reader& r) {
-  r.only({"index", "label", "kind", "unit", "calibration", "operating_points", "scale", "offset", "uncertainty_sd", "set_on"});
+  r.only({"index", "label", "kind", "unit", "calibration", "operating_points", "scale", "offset", "uncertainty_sd",
+          "set_on"});
   PackageOutput made;
   made.index = r.at("index").integer(0, 4095);
   made.label = r.at("label").word();
@@ -162,7 +164,8 @@ PackageOutput output(const Reader& r) {
     std::set<std::string> names;
     for (const Reader& item : r.at("operating_points").items()) {
       made.operating_points.push_back(operating_point(item));
-      if (!names.insert(made.operating_points.back().name).second) item.refuse("this operating point stands there twice");
+      if (!names.insert(made.operating_points.back().name).second)
+        item.refuse("this operating point stands there twice");
     }
   }
   return made;
@@ -259,15 +262,18 @@ void files(const Reader& r, Package& package) {
 
 /// Groups and numbers at the top that this reader does not know are a cog's own settings (sharpness, aspect).
 void settings(const Reader& top, Package& package) {
-  static const std::set<std::string> kKnown{"format", "name",    "version",     "maker", "licence", "intended_use",
-                                            "cog",    "engine",  "eligibility", "input", "graph",   "guided",
-                                            "outputs", "performance", "files"};
+  static const std::set<std::string> kKnown{"format",       "name",   "version", "maker",       "licence",
+                                            "intended_use", "cog",    "engine",  "eligibility", "input",
+                                            "graph",        "guided", "outputs", "performance", "files"};
   for (const std::string& key : top.keys()) {
     if (kKnown.contains(key) || !top.has(key)) continue;
     const Reader child = top.at(key);
-    if (child.is_map()) flatten(child, key + ".", package.numbers);
-    else if (child.is_number()) package.numbers[key] = child.number();
-    else child.refuse("unknown key");
+    if (child.is_map())
+      flatten(child, key + ".", package.numbers);
+    else if (child.is_number())
+      package.numbers[key] = child.number();
+    else
+      child.refuse("unknown key");
   }
 }
 

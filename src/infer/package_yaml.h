@@ -1,5 +1,5 @@
-/// model.yaml as a Package, strictly: an unknown format, a missing or unknown key or a wrong type is an Error that names
-/// the key and its line. Files are not touched here.
+/// model.yaml as a Package, strictly: an unknown format, a missing or unknown key or a wrong type is an Error that
+/// names the key and its line. Files are not touched here.
 #pragma once
 #include <string>
 

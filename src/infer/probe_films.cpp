@@ -11,7 +11,9 @@ constexpr std::uint32_t kSide = 256;
 constexpr int kFilms = 12;
 
 /// Uniform 0..1 from the engine's own bits: std::uniform_real_distribution may differ between libraries.
-double uniform(std::mt19937_64& engine) { return static_cast<double>(engine() >> 11) * 0x1.0p-53; }
+double uniform(std::mt19937_64& engine) {
+  return static_cast<double>(engine() >> 11) * 0x1.0p-53;
+}
 
 struct Ellipse {
   double x, y, a, b, depth;  ///< centre, half axes in -1..1; depth: grey added at the centre
@@ -32,14 +34,16 @@ image::Film blank() {
 image::Film chest(std::mt19937_64& engine) {
   const auto between = [&engine](double low, double high) { return low + (high - low) * uniform(engine); };
   const double level = between(0.5, 0.75), contrast = between(0.7, 1.2);
-  std::vector<Ellipse> shapes{{between(-0.5, -0.4), between(-0.1, 0.1), between(0.28, 0.36), between(0.55, 0.75), -0.42},
-                              {between(0.4, 0.5), between(-0.1, 0.1), between(0.26, 0.34), between(0.5, 0.72), -0.42},
-                              {0, 0, between(0.08, 0.12), 1.2, 0.2},
-                              {between(0.05, 0.2), between(0.2, 0.4), between(0.2, 0.42), between(0.25, 0.4), 0.35},
-                              {0, 1.1, 1.2, between(0.35, 0.55), 0.3}};
+  std::vector<Ellipse> shapes{
+      {between(-0.5, -0.4), between(-0.1, 0.1), between(0.28, 0.36), between(0.55, 0.75), -0.42},
+      {between(0.4, 0.5), between(-0.1, 0.1), between(0.26, 0.34), between(0.5, 0.72), -0.42},
+      {0, 0, between(0.08, 0.12), 1.2, 0.2},
+      {between(0.05, 0.2), between(0.2, 0.4), between(0.2, 0.42), between(0.25, 0.4), 0.35},
+      {0, 1.1, 1.2, between(0.35, 0.55), 0.3}};
   const int opacities = static_cast<int>(between(0, 4));
   for (int i = 0; i < opacities; ++i)
-    shapes.push_back({between(-0.6, 0.6), between(-0.5, 0.5), between(0.05, 0.25), between(0.05, 0.25), between(0.1, 0.35)});
+    shapes.push_back(
+        {between(-0.6, 0.6), between(-0.5, 0.5), between(0.05, 0.25), between(0.05, 0.25), between(0.1, 0.35)});
   const double rib_phase = between(0, 6), noise = between(0.01, 0.04);
   image::Film film = blank();
   film.values.reserve(std::size_t{kSide} * kSide);

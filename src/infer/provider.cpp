@@ -18,9 +18,10 @@ struct Known {
   const char* provider;  ///< ONNX Runtime's name
   const char* file;      ///< shared library that the runtime loads from its own folder
 };
-constexpr std::array<Known, 3> kKnown{{{"cuda", "CUDAExecutionProvider", "libonnxruntime_providers_cuda.so"},
-                                       {"tensorrt", "TensorrtExecutionProvider", "libonnxruntime_providers_tensorrt.so"},
-                                       {"openvino", "OpenVINOExecutionProvider", "libonnxruntime_providers_openvino.so"}}};
+constexpr std::array<Known, 3> kKnown{
+    {{"cuda", "CUDAExecutionProvider", "libonnxruntime_providers_cuda.so"},
+     {"tensorrt", "TensorrtExecutionProvider", "libonnxruntime_providers_tensorrt.so"},
+     {"openvino", "OpenVINOExecutionProvider", "libonnxruntime_providers_openvino.so"}}};
 
 std::filesystem::path library_folder() {
   Dl_info info{};
@@ -29,9 +30,8 @@ std::filesystem::path library_folder() {
 }
 
 [[noreturn]] void missing(const Known& known, const std::string& what) {
-  throw Error(ErrorCode::ProviderMissing,
-              fmt::format("{} ({}): {}; this ONNX Runtime has {}", known.option, known.provider, what,
-                          fmt::join(available_providers(), ", ")));
+  throw Error(ErrorCode::ProviderMissing, fmt::format("{} ({}): {}; this ONNX Runtime has {}", known.option,
+                                                      known.provider, what, fmt::join(available_providers(), ", ")));
 }
 
 void append(OrtSessionOptions* options, const Known& known) {
@@ -56,7 +56,8 @@ void add_provider(OrtSessionOptions* options, const std::string& provider) {
   if (provider == "cpu") return;
   const auto known = std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& k) { return provider == k.option; });
   if (known == kKnown.end())
-    throw Error(ErrorCode::ProviderMissing, fmt::format("\"{}\" is not one of cpu, cuda, tensorrt, openvino", provider));
+    throw Error(ErrorCode::ProviderMissing,
+                fmt::format("\"{}\" is not one of cpu, cuda, tensorrt, openvino", provider));
   const std::vector<std::string> available = available_providers();
   if (std::find(available.begin(), available.end(), known->provider) == available.end())
     missing(*known, "the library was built without it");

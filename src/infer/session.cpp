@@ -29,14 +29,22 @@ struct Binding {
 
 std::string element_name(ort::ElementType type) {
   switch (type) {
-    case ort::kFloat: return "float32";
-    case ort::kFloat16: return "float16";
-    case ort::kDouble: return "float64";
-    case ort::kInt64: return "int64";
-    case ort::kInt32: return "int32";
-    case ort::kUint8: return "uint8";
-    case ort::kBool: return "bool";
-    default: return "type " + std::to_string(static_cast<int>(type));
+    case ort::kFloat:
+      return "float32";
+    case ort::kFloat16:
+      return "float16";
+    case ort::kDouble:
+      return "float64";
+    case ort::kInt64:
+      return "int64";
+    case ort::kInt32:
+      return "int32";
+    case ort::kUint8:
+      return "uint8";
+    case ort::kBool:
+      return "bool";
+    default:
+      return "type " + std::to_string(static_cast<int>(type));
   }
 }
 
@@ -98,8 +106,8 @@ void check_input(const Binding& wanted, const Tensor& given) {
   }
   if (!fits || elements != given.values.size())
     throw Error(ErrorCode::ModelInvalid,
-                fmt::format("input {} wants the shape [{}] (-1: any), it was given [{}] with {} values", wanted.info.name,
-                            fmt::join(shape, ","), fmt::join(given.shape, ","), given.values.size()));
+                fmt::format("input {} wants the shape [{}] (-1: any), it was given [{}] with {} values",
+                            wanted.info.name, fmt::join(shape, ","), fmt::join(given.shape, ","), given.values.size()));
 }
 
 /// The runtime reads the caller's floats in place; halves are converted into `halves`, which must outlive the call.
@@ -113,12 +121,12 @@ ort::ValuePtr input_value(const Binding& wanted, const Tensor& given, std::vecto
     data = halves.data();
     bytes = halves.size() * sizeof(std::uint16_t);
   } else if (wanted.element != ort::kFloat) {
-    throw Error(ErrorCode::ModelInvalid, fmt::format("input {} is {}, only float32 and float16 are known",
-                                                     wanted.info.name, wanted.info.type));
+    throw Error(ErrorCode::ModelInvalid,
+                fmt::format("input {} is {}, only float32 and float16 are known", wanted.info.name, wanted.info.type));
   }
   OrtValue* value = nullptr;
-  check(ort::kCreateTensorWithDataAsOrtValue(lib.api, lib.cpu_memory, data, bytes, given.shape.data(), given.shape.size(),
-                                             wanted.element, &value));
+  check(ort::kCreateTensorWithDataAsOrtValue(lib.api, lib.cpu_memory, data, bytes, given.shape.data(),
+                                             given.shape.size(), wanted.element, &value));
   return ort::ValuePtr(value);
 }
 
@@ -145,8 +153,8 @@ Tensor output_tensor(OrtValue* value, const std::string& name) {
   } else if (element == ort::kFloat16) {
     tensor.values = halves_to_floats({static_cast<const std::uint16_t*>(data), count});
   } else {
-    throw Error(ErrorCode::ModelInvalid, fmt::format("output {} is {}, only float32 and float16 are known", name,
-                                                     element_name(element)));
+    throw Error(ErrorCode::ModelInvalid,
+                fmt::format("output {} is {}, only float32 and float16 are known", name, element_name(element)));
   }
   return tensor;
 }
@@ -208,8 +216,12 @@ Session Session::open(const std::filesystem::path& onnx, const SessionOptions& o
   }
 }
 
-const std::vector<TensorInfo>& Session::inputs() const { return impl_->input_infos; }
-const std::vector<TensorInfo>& Session::outputs() const { return impl_->output_infos; }
+const std::vector<TensorInfo>& Session::inputs() const {
+  return impl_->input_infos;
+}
+const std::vector<TensorInfo>& Session::outputs() const {
+  return impl_->output_infos;
+}
 
 std::vector<Tensor> Session::run(const std::vector<std::pair<std::string, Tensor>>& inputs,
                                  const std::vector<std::string>& outputs) const {
@@ -229,14 +241,15 @@ std::vector<Tensor> Session::run(const std::vector<std::pair<std::string, Tensor
     for (const std::string& name : outputs) {
       const Binding* wanted = find(impl_->outputs, name);
       if (wanted == nullptr)
-        throw Error(ErrorCode::ModelInvalid, fmt::format("the net has no output {}; it has {}", name, names(impl_->outputs)));
+        throw Error(ErrorCode::ModelInvalid,
+                    fmt::format("the net has no output {}; it has {}", name, names(impl_->outputs)));
       output_names.push_back(wanted->info.name.c_str());
     }
     std::vector<const OrtValue*> given;
     for (const ort::ValuePtr& value : values) given.push_back(value.get());
     std::vector<OrtValue*> raw(outputs.size(), nullptr);
-    OrtStatus* status = ort::kRun(lib.api, impl_->session.get(), nullptr, input_names.data(), given.data(), given.size(),
-                                  output_names.data(), output_names.size(), raw.data());
+    OrtStatus* status = ort::kRun(lib.api, impl_->session.get(), nullptr, input_names.data(), given.data(),
+                                  given.size(), output_names.data(), output_names.size(), raw.data());
     std::vector<ort::ValuePtr> owned;
     for (OrtValue* value : raw) owned.emplace_back(value);
     check(status);

@@ -23,10 +23,10 @@ struct Tensor {
 };
 
 struct SessionOptions {
-  int threads = 1;                 ///< intra-op threads; inter-op is always sequential
-  bool arena = true;               ///< off: less memory held, somewhat slower
-  std::string provider = "cpu";    ///< "cpu", "cuda", "tensorrt", "openvino": what is missing is said (ProviderMissing)
-  bool spin = false;               ///< busy waiting between operators: faster alone, harmful beside other work
+  int threads = 1;               ///< intra-op threads; inter-op is always sequential
+  bool arena = true;             ///< off: less memory held, somewhat slower
+  std::string provider = "cpu";  ///< "cpu", "cuda", "tensorrt", "openvino": what is missing is said (ProviderMissing)
+  bool spin = false;             ///< busy waiting between operators: faster alone, harmful beside other work
 };
 
 struct TensorInfo {

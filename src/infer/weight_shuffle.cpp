@@ -25,7 +25,8 @@ void shuffle(std::span<std::uint8_t> bytes, std::size_t width, std::uint64_t see
     const std::size_t j = engine() % i;
     if (j == i - 1) continue;
     std::swap_ranges(bytes.begin() + static_cast<std::ptrdiff_t>((i - 1) * width),
-                     bytes.begin() + static_cast<std::ptrdiff_t>(i * width), bytes.begin() + static_cast<std::ptrdiff_t>(j * width));
+                     bytes.begin() + static_cast<std::ptrdiff_t>(i * width),
+                     bytes.begin() + static_cast<std::ptrdiff_t>(j * width));
   }
 }
 
@@ -38,13 +39,15 @@ int write_shuffled_package(const Package& package, std::uint64_t seed, const std
   for (const std::string& net : {package.model_file, package.guided_file}) {
     if (net.empty()) continue;
     for (const OnnxTensor& t : read_onnx(files.at(net)).initializers) {
-      const bool weights = t.dims.size() >= 2 && t.length > 0 && (t.element_type == kOnnxFloat || t.element_type == kOnnxFloat16);
+      const bool weights =
+          t.dims.size() >= 2 && t.length > 0 && (t.element_type == kOnnxFloat || t.element_type == kOnnxFloat16);
       const std::string& holder = t.external_file.empty() ? net : t.external_file;
       const auto file = files.find(holder);
       if (!weights || file == files.end() || !done.insert({holder, t.offset}).second) continue;
       if (t.offset > file->second.size() || t.length > file->second.size() - t.offset)
         throw Error(ErrorCode::ModelInvalid, "weights " + t.name + " lie outside " + holder).file(package.folder / net);
-      shuffle(std::span(file->second).subspan(t.offset, t.length), t.element_type == kOnnxFloat ? 4 : 2, seed + t.offset);
+      shuffle(std::span(file->second).subspan(t.offset, t.length), t.element_type == kOnnxFloat ? 4 : 2,
+              seed + t.offset);
     }
   }
   std::string yaml = read_text(package.folder / kPackageFile);

@@ -85,7 +85,7 @@ std::vector<SrItem> positive_findings(const cogs::CogResult& result) {
 
 SrItem detections(const cogs::CogResult& result) {
   SrItem summary = coded(kContains, code("summary_of_detections"), code("succeeded"));
-  SrItem list = container(kInferredFrom, code("successful_detections"), "4015");
+  SrItem list = container(kInferredFrom, code("successful_detections"));
   for (const cogs::Finding& finding : result.findings) {
     if (chest_category(finding.label).empty()) continue;
     SrItem detection = coded(kContains, code("detection_performed"), finding.code);

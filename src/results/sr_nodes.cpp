@@ -169,9 +169,9 @@ std::vector<SrItem> observer_nodes(const dicom::Equipment& equipment) {
   const auto code = [](std::string_view name) { return dicom::concept_code(name); };
   return {coded(kObservationContext, code("observer_type"), code("device")),
           unique(kObservationContext, code("device_observer_uid"), equipment.device_uid),
-          worded(kObservationContext, code("device_observer_name"), equipment.model_name),
+          worded(kObservationContext, code("device_observer_name"), equipment.software_version),
           worded(kObservationContext, code("device_observer_manufacturer"), equipment.manufacturer),
-          worded(kObservationContext, code("device_observer_model_name"), equipment.software_version)};
+          worded(kObservationContext, code("device_observer_model_name"), equipment.model_name)};
 }
 
 }  // namespace rouage::results

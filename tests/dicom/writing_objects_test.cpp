@@ -177,6 +177,14 @@ TEST(WriteSeg, packsTheFirstPixelInTheLowestBit) {
   EXPECT_EQ(std::vector<int>(bytes, bytes + count), (std::vector<int>{0x01, 0xC1, 0x80, 0x20}));
   object.segments[0].mask.pop_back();
   EXPECT_THROW(write_seg(object), Error);
+  // A row of 10: the first eight pixels are packed at once, the last two one by one.
+  object.columns = 10;
+  object.rows = 1;
+  segment.mask = {1, 1, 0, 0, 0, 0, 0, 1, 0, 1};
+  object.segments = {segment};
+  Parsed wide(write_seg(object));
+  ASSERT_TRUE(wide.format.getDataset()->findAndGetUint8Array(DCM_PixelData, bytes, &count).good());
+  EXPECT_EQ(std::vector<int>(bytes, bytes + count), (std::vector<int>{0x83, 0x02}));
 }
 
 TEST(WritePresentationState, invertsForMonochrome1AndRepeatsTheWindow) {

@@ -27,13 +27,17 @@ TEST(ModelCheck, PassesASoundPackageAndListsWhatItMeasured) {
     EXPECT_TRUE(c.passed) << c.check << ": " << c.detail;
     names.push_back(c.check);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"digests", "figures", "calibration", "sessions", "shapes", "finite", "spread", "head", "guided"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"digests", "figures", "calibration", "sessions", "shapes", "finite",
+                                             "spread", "head", "guided"}));
 }
 
 TEST(ModelCheck, FindsEachKindOfDamage) {
   {
     SmallPackage small("outputs");
-    testing::replace(small.yaml, "  - {index: 1, label: remarkable, kind: score, calibration: {method: platt, a: 1, b: 0, set_on: drawn}}\n", "");
+    testing::replace(
+        small.yaml,
+        "  - {index: 1, label: remarkable, kind: score, calibration: {method: platt, a: 1, b: 0, set_on: drawn}}\n",
+        "");
     small.write();
     EXPECT_FALSE(find(check_package(small.folder, {}), "shapes")->passed);
   }
@@ -69,7 +73,9 @@ struct Net {
   const char* file;
   const char* scale;
 };
-constexpr Net kNets[] = {{"scale_1024.onnx", "scale_1024"}, {"scale_255.onnx", "scale_255"}, {"scale_unit.onnx", "unit"},
+constexpr Net kNets[] = {{"scale_1024.onnx", "scale_1024"},
+                         {"scale_255.onnx", "scale_255"},
+                         {"scale_unit.onnx", "unit"},
                          {"scale_standard.onnx", "film_standardise"}};
 
 TEST(PixelScale, EachNetIsExplainedByTheScaleItWasMadeOn) {
@@ -80,13 +86,15 @@ TEST(PixelScale, EachNetIsExplainedByTheScaleItWasMadeOn) {
     input.resize = "squeeze_area";
     const ScaleReport report = probe_scales(Session::open(nets() / net.file, {}), input, "output");
     std::printf("%s:", net.file);
-    for (const ScaleAnswer& a : report.answers) std::printf("  %s spread %.3g saturated %.2f", a.normalisation.c_str(), a.spread, a.saturated);
+    for (const ScaleAnswer& a : report.answers)
+      std::printf("  %s spread %.3g saturated %.2f", a.normalisation.c_str(), a.spread, a.saturated);
     std::printf("\n");
     EXPECT_EQ(report.best, net.scale) << net.file;
     EXPECT_NO_THROW(require_scale(report, net.scale)) << net.file;
   }
 }
 
+// COG-6
 TEST(PixelScale, AWrongScaleIsDetectedNotSilentlyAnswered) {
   for (const Net& net : kNets) {
     const auto out = testing::fresh_folder("import");
@@ -122,7 +130,9 @@ TEST(Import, TheNetForThousandIsRefusedWhenAnotherScaleIsClaimed) {
 
 TEST(Import, MakesAPackageThatReadsChecksAndKnowsItsLabels) {
   const auto out = testing::fresh_folder("import") / "xrv";
-  const Package p = import_torchxrayvision(nets() / "scale_1024.onnx", {.name = "my \"net\""}, out);
+  ImportOptions options;
+  options.name = "my \"net\"";
+  const Package p = import_torchxrayvision(nets() / "scale_1024.onnx", options, out);
   EXPECT_EQ(p.name, "my \"net\"");
   ASSERT_EQ(p.outputs.size(), 18U);
   EXPECT_EQ(p.outputs[7].label, "Effusion");

@@ -55,7 +55,8 @@ TEST(OnnxFile, RefusesWeightsOutsideItsFolder) {
 
 TEST(OnnxFile, OnlyPlainNamesArePlain) {
   for (const char* good : {"model.onnx", "a b.bin", "..."}) EXPECT_TRUE(plain_file_name(good)) << good;
-  for (const char* bad : {"", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "c:x"}) EXPECT_FALSE(plain_file_name(bad)) << bad;
+  for (const char* bad : {"", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "c:x"})
+    EXPECT_FALSE(plain_file_name(bad)) << bad;
 }
 
 TEST(OnnxFile, EveryTruncationIsAnErrorAndNeverACrash) {

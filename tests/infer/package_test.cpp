@@ -77,7 +77,7 @@ TEST(Package, NamesTheKeyAndItsLine) {
   expect_refused("a: 1.5", "a: .nan", "outputs[0].calibration.a");
   expect_refused("threshold: 0.4", "threshold: 40", "from 0 to 1");
   expect_refused("method: platt", "method: isotonic", "platt");
-  expect_refused("maker: Rouage tests", "name: again", "twice");
+  expect_refused("licence: none", "licence: none\nlicence: none", "twice");
   expect_refused("cog: chest", "cog: [chest]", "cog");
   expect_refused("features: features, ", "", "belong together");
   expect_refused("file: tiny.onnx", "file: other.onnx", "other.onnx");
@@ -86,6 +86,7 @@ TEST(Package, NamesTheKeyAndItsLine) {
   expect_refused("licence: none", "licence: none\nsurprise: word", "surprise");
 }
 
+// COG-5
 TEST(Package, RefusesAFileThatIsNotTheOneItNames) {
   const SmallPackage small;
   Bytes net = read_file(small.folder / "tiny.onnx", kMebibyte);
@@ -134,9 +135,12 @@ TEST(LoadedModel, LendsItsHeadAndRefusesAnswersThatAreNoNumbers) {
   EXPECT_NE(model->guided(), nullptr);
 
   SmallPackage bad("bad", {"no_number.onnx"});
-  testing::replace(bad.yaml, "graph: {file: tiny.onnx, features: features, logits: logits, head_weight: head_weight, head_bias: head_bias}",
-                   "graph: {file: no_number.onnx, logits: logits}");
-  testing::replace(bad.yaml, "guided: {file: tiny_guided.onnx, image: image, target: target, gradient: guided_gradient}\n", "");
+  testing::replace(
+      bad.yaml,
+      "graph: {file: tiny.onnx, features: features, logits: logits, head_weight: head_weight, head_bias: head_bias}",
+      "graph: {file: no_number.onnx, logits: logits}");
+  testing::replace(bad.yaml,
+                   "guided: {file: tiny_guided.onnx, image: image, target: target, gradient: guided_gradient}\n", "");
   bad.write();
   const auto broken = load(read_package(bad.folder), {});
   EXPECT_TRUE(broken->head_weight().values.empty());

@@ -25,7 +25,9 @@ Tensor picture() {
   return tensor;
 }
 
-nlohmann::json expected() { return nlohmann::json::parse(std::ifstream(nets() / "expected.json")).at("tiny"); }
+nlohmann::json expected() {
+  return nlohmann::json::parse(std::ifstream(nets() / "expected.json")).at("tiny");
+}
 
 void expect_near(const std::vector<float>& found, const nlohmann::json& wanted, double tolerance) {
   ASSERT_EQ(found.size(), wanted.size());
@@ -77,8 +79,8 @@ TEST(Session, EveryHalfSurvivesTheRoundTrip) {
     ASSERT_EQ(float_to_half(value), bits);
   }
   EXPECT_EQ(float_to_half(65504.0F), 0x7BFF);
-  EXPECT_EQ(float_to_half(65520.0F), 0x7C00);          // rounds to infinity
-  EXPECT_EQ(float_to_half(1 + 0x1.0p-11F), 0x3C00);    // a tie goes to even
+  EXPECT_EQ(float_to_half(65520.0F), 0x7C00);        // rounds to infinity
+  EXPECT_EQ(float_to_half(1 + 0x1.0p-11F), 0x3C00);  // a tie goes to even
   EXPECT_EQ(float_to_half(1 + 3 * 0x1.0p-11F), 0x3C02);
   EXPECT_EQ(float_to_half(0x1.0p-25F), 0x0000);
   EXPECT_EQ(float_to_half(0x1.8p-25F), 0x0001);
@@ -95,7 +97,8 @@ TEST(Session, GivesTheGuidedGradientOfEachOutput) {
   for (int k = 0; k < 3; ++k) {
     Tensor target{{1, 3}, {0, 0, 0}};
     target.values[k] = 1;
-    expect_near(net.run({{"image", picture()}, {"target", target}}, {"guided_gradient"})[0].values, expected()["guided"][k], 1e-5);
+    expect_near(net.run({{"image", picture()}, {"target", target}}, {"guided_gradient"})[0].values,
+                expected()["guided"][k], 1e-5);
   }
 }
 
@@ -114,9 +117,12 @@ TEST(Session, SaysWhatIsWrong) {
 }
 
 TEST(Session, SaysWhichProviderIsMissing) {
-  EXPECT_EQ(code_of([] { Session::open(nets() / "tiny.onnx", {.provider = "cuda"}); }, "CPUExecutionProvider"), ErrorCode::ProviderMissing);
-  EXPECT_EQ(code_of([] { Session::open(nets() / "tiny.onnx", {.provider = "openvino"}); }, "openvino"), ErrorCode::ProviderMissing);
-  EXPECT_EQ(code_of([] { Session::open(nets() / "tiny.onnx", {.provider = "abacus"}); }, "abacus"), ErrorCode::ProviderMissing);
+  EXPECT_EQ(code_of([] { Session::open(nets() / "tiny.onnx", {.provider = "cuda"}); }, "CPUExecutionProvider"),
+            ErrorCode::ProviderMissing);
+  EXPECT_EQ(code_of([] { Session::open(nets() / "tiny.onnx", {.provider = "openvino"}); }, "openvino"),
+            ErrorCode::ProviderMissing);
+  EXPECT_EQ(code_of([] { Session::open(nets() / "tiny.onnx", {.provider = "abacus"}); }, "abacus"),
+            ErrorCode::ProviderMissing);
 }
 
 TEST(Session, IsSharedByThreadsAndAlwaysAnswersTheSame) {

@@ -11,13 +11,16 @@
 
 namespace rouage::testing {
 
-inline std::filesystem::path nets() { return std::filesystem::path(ROUAGE_SOURCE_DIR) / "tests/infer/nets"; }
+inline std::filesystem::path nets() {
+  return std::filesystem::path(ROUAGE_SOURCE_DIR) / "tests/infer/nets";
+}
 
 /// A new empty folder named after the running test.
 inline std::filesystem::path fresh_folder(const std::string& name) {
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) /
-                                       (std::string("rouage-") + info->test_suite_name() + "-" + info->name() + "-" + name);
+  const std::filesystem::path folder =
+      std::filesystem::path(::testing::TempDir()) /
+      (std::string("rouage-") + info->test_suite_name() + "-" + info->name() + "-" + name);
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;
@@ -38,7 +41,8 @@ struct SmallPackage {
   std::filesystem::path folder;
   std::string yaml;
 
-  explicit SmallPackage(const std::string& name = "tiny", std::vector<std::string> files = {"tiny.onnx", "tiny_guided.onnx"})
+  explicit SmallPackage(const std::string& name = "tiny",
+                        std::vector<std::string> files = {"tiny.onnx", "tiny_guided.onnx"})
       : folder(fresh_folder(name)) {
     yaml = R"(format: rouage-model/1
 name: tiny

@@ -25,10 +25,24 @@ void parse(const Bytes& file, DcmFileFormat& format) {
   if (condition.bad()) throw std::runtime_error(condition.text());
 }
 
+/// Bytes beyond ASCII as \\xE9: a golden is a text file whatever the character set of the object.
+std::string ascii(const std::string& bytes) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80)
+      text += c;
+    else
+      text += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+
 std::string printed(DcmFileFormat& format) {
   std::ostringstream text;
   format.print(text, DCMTypes::PF_shortenLongTagValues);
-  return text.str();
+  return ascii(text.str());
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -80,6 +94,14 @@ std::string sr_tree(const Bytes& file) {
   document.print(text, DSRTypes::PF_printAllCodes | DSRTypes::PF_printTemplateIdentification |
                            DSRTypes::PF_printSOPInstanceUID | DSRTypes::PF_printLongSOPClassName);
   return text.str();
+}
+
+std::string reviewable(const Bytes& file) {
+  DcmFileFormat format;
+  parse(file, format);
+  if (!format.getDataset()->tagExists(DCM_ContentSequence)) return printed(format);
+  format.getDataset()->findAndDeleteElement(DCM_ContentSequence);
+  return printed(format) + "\n" + ascii(sr_tree(file));
 }
 
 std::string golden_difference(const std::string& name, const std::string& text) {

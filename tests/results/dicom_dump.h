@@ -15,6 +15,9 @@ std::string sr_complaint(const Bytes& file);
 /// The SR tree as `dsrdump` shows it, with codes.
 std::string sr_tree(const Bytes& file);
 
+/// For goldens: the SR tree under a dump of all but the content; other objects: the whole dump.
+std::string reviewable(const Bytes& file);
+
 /// Compares with tests/results/golden/NAME.txt; with ROUAGE_UPDATE_GOLDEN=1 in the environment it is written instead.
 /// Returns "" or the first line that differs.
 std::string golden_difference(const std::string& name, const std::string& text);

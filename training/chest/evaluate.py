@@ -73,7 +73,11 @@ def means(s: Set, data: str) -> list:
     def within(i, source):
         m = i[s.source[i] == source]
         return auroc(y[m], z[m])
-    out = [record("auroc", "remarkable", f"source {v}", data, s, lambda i, v=v: within(i, v), int(np.nansum(y[s.source == v]))) for v in NIH if (s.source == v).any()]
+    out = []
+    for v in NIH:
+        q = s.part(s.source == v)
+        a, b = q.target[:, REMARKABLE], q.logits[:, REMARKABLE]
+        out.append(record("auroc", "remarkable", f"source {v}", data, q, lambda i: auroc(a[i], b[i]), int(np.nansum(a))))
     out.append(record("auroc_mean_of_sources", "remarkable", "jrzech and muhammedtalo", data, s, lambda i: np.mean([within(i, v) for v in NIH[:2]]), None))
     for name, mask in (("all films", s.source != ""), ("512 px films", s.source != "nih64")):
         q = s.part(mask)
@@ -131,6 +135,21 @@ def foreign(s: Set, calibration, points) -> list:
             y, z = q.target[:, k], q.logits[:, k]
             if 5 <= np.nansum(y) <= np.isfinite(y).sum() - 5:
                 out.append(record("auroc", OUTPUTS[k], "films with the attribute", f"{source}, test only", q, lambda i: auroc(y[i], z[i]), int(np.nansum(y))))
+    return out
+
+
+def points_on(s: Set, data: str, calibration, points) -> list:
+    """Sensitivity and specificity at the thresholds chosen out-of-fold, on films that chose nothing."""
+    out = []
+    for k in range(REMARKABLE + 1):
+        y = s.target[:, k]
+        if not ENOUGH <= y.sum() <= len(y) - ENOUGH:
+            continue
+        p = sigmoid(calibration[k][0] * s.logits[:, k] + calibration[k][1])
+        for point in points[k]:
+            for name, m in (("sensitivity", y == 1), ("specificity", y == 0)):
+                hit = (p[m] >= point["threshold"]) == (name == "sensitivity")
+                out.append(record(name, OUTPUTS[k], point["name"], data, s.part(m), lambda i: float(hit[i].mean()), int(y.sum())))
     return out
 
 
@@ -201,6 +220,7 @@ def main():
     performance = aurocs(oof, oof_name, metadata) + means(oof, oof_name) + age_figures(oof, age_oof, oof_name)
     performance += aurocs(cal, cal_name) + means(cal, cal_name)
     performance += [dict(r, note="offset and scale fitted on these films") for r in age_figures(cal, age_cal, cal_name)]
+    performance += points_on(cal, cal_name, calibration, points)
     bare = Set(rows, target, oof.index, np.concatenate([np.mean(v, 0) for v in blanked.values()]))
     performance += means(bare, BLANK)
     young = oof.part(truth_oof < 18)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from augment import augment, standardise
 from data import (AGE, FINDINGS, NEVER, NIH, REMARKABLE, SEX, VIEW, OUTPUTS, CACHE_SIZE, cached, folds_of, read_manifest,
-                  shrink_cache, targets_of)
+                  shrink_cache, soften_by_neighbours, targets_of)
 from net import Average, ChestNet
 from stats import auroc
 
@@ -105,6 +105,7 @@ def main():
     p.add_argument("--border", type=float, default=0.15)
     p.add_argument("--no-balance", action="store_true")
     p.add_argument("--mixup", type=float, default=0.0)
+    p.add_argument("--soft", action="store_true", help="training labels softened by the same patient's neighbouring visits")
     p.add_argument("--no-effusion", action="store_true")
     p.add_argument("--net", default="24/40,80,160/2,2,3")
     p.add_argument("--dropout", type=float, default=0.2)
@@ -151,7 +152,8 @@ def main():
         c = torch.load(a.out, map_location="cpu")
         net.load_state_dict(c["net"]); optimiser.load_state_dict(c["optimiser"]); rng.set_state(c["rng"])
         average.state, average.steps, start = c["average"], c["average_steps"], c["epoch"]
-    targets, weights, pretexts, per_output = (torch.as_tensor(v) for v in (target, weight, pretext, output_weights()))
+    learnt = soften_by_neighbours(rows, target) if a.soft else target
+    targets, weights, pretexts, per_output = (torch.as_tensor(v) for v in (learnt, weight, pretext, output_weights()))
     is_effusion = torch.as_tensor(src == "effusion")
     size_now, pool = None, None
     for epoch in range(start, epochs):

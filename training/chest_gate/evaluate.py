@@ -12,7 +12,7 @@ import torch
 
 from export import load_gate
 from films import WORK, load_films
-from made_cases import BLURS, GEOMETRIC
+from made_cases import BLURS, GEOMETRIC, UNCERTAIN
 from net import LABELS, SIZE
 from thresholds import choose, clustered, platt, sigmoid, wilson
 
@@ -51,7 +51,8 @@ def fit(t: Table, use: np.ndarray) -> dict:
     """Thresholds from the rows in `use`: logit cut and Platt per label, sharpness threshold."""
     good = use & t.select(["nih"], ["plain"])
     both = use & t.select(["nih", "nih64"], ["plain"])
-    made = {k: use & t.select(["nih", "nih64"], [c for c, label in GEOMETRIC.items() if label == k]) for k in LABELS}
+    made = {k: use & t.select(["nih", "nih64"], [c for c, label in GEOMETRIC.items() if label == k and c not in UNCERTAIN])
+            for k in LABELS}
     made["child"] = use & t.select(["kermany"], ["child"])
     made["not_chest"] = use & (t.group == "painted")
     blurred = use & t.select(["nih"], BLURS)

@@ -4,6 +4,7 @@ Sets: NIH and Kermany films of the patients of --fold, with made cases; JSRT, CO
 no training step has seen. Run: test_sets.py --fold 0
 """
 import argparse
+import csv
 import glob
 import json
 import os
@@ -12,8 +13,8 @@ import numpy as np
 import pydicom
 
 import outliers
-from films import DATA, WORK, film_to_input, load_films, read_gray
-from made_cases import blur_cases, geometric_cases
+from films import DATA, HERE, WORK, film_to_input, load_films, read_gray
+from made_cases import blur_cases, cut_cases, turned_cases
 from net import SIZE
 from sharpness import MINIMUM_MATRIX_PX, sharpness
 
@@ -33,6 +34,11 @@ class Builder:
         self.inputs.append(film_to_input(p, SIZE).astype(np.float16))
         self.rows.append({"set": group, "case": case, "file": file, "view": view, "age": age, "sharpness": sharp,
                           "aspect": round(p.shape[1] / p.shape[0], 4)})
+
+    def add_input(self, x: np.ndarray, group: str, case: str, file: str, view: str = "", age=None):
+        """A picture whose network input [128,128] is known already."""
+        self.inputs.append(np.ascontiguousarray(x))
+        self.rows.append({"set": group, "case": case, "file": file, "view": view, "age": age, "sharpness": None, "aspect": None})
 
     def save(self, name: str):
         path = WORK / "cache" / name
@@ -67,7 +73,8 @@ def add_films(b: Builder, fold: int, blurred_films: int, share: float):
     """Held-out NIH films with made cases, held-out Kermany films, test-only films."""
     held = [f for f in load_films(("nih", "nih64")) if f.fold == fold]
     held = held[::int(round(1 / share))]
-    big = [f for f in held if f.source == "nih"]
+    with open(HERE / "lung_rows.csv", newline="") as table:
+        rows = {r["file"]: (float(r["apex"]), float(r["angle"])) for r in csv.DictReader(table)}
     made_blurs = 0
     for f in held:
         p = f.pixels()
@@ -77,13 +84,15 @@ def add_films(b: Builder, fold: int, blurred_films: int, share: float):
             continue
         peers = [g for g in held if g.source == f.source and g.patient != f.patient]
         other = peers[len(b.rows) % len(peers)].pixels()
-        for case, q in geometric_cases(p, other, f.file).items():
+        for case, x in turned_cases(b.inputs[-1]).items():
+            b.add_input(x, group, case, f.file, f.view, f.age)
+        for case, q in cut_cases(p, other, f.file, rows.get(f.file)).items():
             b.add(q, group, case, f.file, f.view, f.age)
         if f.source == "nih" and made_blurs < blurred_films:
             made_blurs += 1
             for case, q in blur_cases(p, f.file).items():
                 b.add(q, group, case, f.file, f.view, f.age, True)
-    print(len(held), len(big), "held-out NIH films", flush=True)
+    print(len(held), "held-out NIH films", flush=True)
     for f in load_films(("kermany",)):
         if f.fold == fold:
             b.add(f.pixels(), "kermany", "child", f.file, f.view, f.age, True)
@@ -91,7 +100,7 @@ def add_films(b: Builder, fold: int, blurred_films: int, share: float):
         for f in load_films((source,)):
             p = f.pixels()
             b.add(p, source, "plain", f.file, f.view, f.age, True)
-            b.add(p[:, ::-1], source, "mirrored", f.file, f.view, f.age)
+            b.add_input(b.inputs[-1][:, ::-1], source, "mirrored", f.file, f.view, f.age)
     held_files = {f.file.split("/")[-1].split(".")[0] for f in held}
     for path in sorted(glob.glob(str(DATA / "cxr/nih_1024/*.png"))):
         name = os.path.basename(path)
@@ -104,7 +113,7 @@ def add_others(b: Builder):
     for path in sorted(glob.glob(str(DATA / "mammo/mias/*.png"))):
         p = read_gray(path)
         b.add(p, "mias", "mammogram", os.path.basename(path), measure=True)
-        b.add(p[:, ::-1], "mias", "mammogram_flipped", os.path.basename(path))
+        b.add_input(b.inputs[-1][:, ::-1], "mias", "mammogram_flipped", os.path.basename(path))
     v = outliers.read_nifti(DATA / "ct_lung1_001/ct_2x2mean.nii.gz")
     for axis, step, case in ((2, 3, "ct_axial"), (1, 6, "ct_coronal"), (0, 8, "ct_sagittal")):
         for at in range(v.shape[axis] // 6, v.shape[axis] * 5 // 6, step):
@@ -135,7 +144,7 @@ def add_others(b: Builder):
 def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--fold", type=int, default=0)
-    a.add_argument("--blurred-films", type=int, default=150)
+    a.add_argument("--blurred-films", type=int, default=60)
     a.add_argument("--share", type=float, default=1.0, help="of the held-out NIH films, for a quick look")
     a = a.parse_args()
     b = Builder()

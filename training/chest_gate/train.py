@@ -24,8 +24,8 @@ LABEL_WEIGHT = torch.tensor([1.5 if n == "mirrored" else 1.2 if n.startswith("cr
 
 
 def child_labels(films) -> np.ndarray:
-    """float [n]: 1 under 6 years, 0 from 18, NaN between or where the age is not stated."""
-    return np.array([np.nan if f.age is None or 6 <= f.age < 18 else float(f.age < 6) for f in films])
+    """float [n]: 1 under 6 years, 0 from 18 and for effusion/ (ages not stated, nearly all adults), NaN between."""
+    return np.array([0.0 if f.age is None else np.nan if 6 <= f.age < 18 else float(f.age < 6) for f in films])
 
 
 def epoch_order(rng, films, keep) -> np.ndarray:
@@ -47,6 +47,7 @@ def main():
     a.add_argument("--rate", type=float, default=3e-3)
     a.add_argument("--name", default="fold", help="checkpoint WORK/<name><fold>.ckpt")
     a.add_argument("--init", default=None, help="start from the averaged weights of this checkpoint in WORK (same fold)")
+    a.add_argument("--teacher", default=None, help="checkpoint in WORK whose net says whether a crop costs lung (second stage)")
     a.add_argument("--seed", type=int, default=17)
     a = a.parse_args()
     torch.set_num_threads(1)
@@ -59,10 +60,15 @@ def main():
     if a.init:
         net.load_state_dict(torch.load(WORK / a.init)["ema"])
     ema = copy.deepcopy(net)
+    teacher = None
+    if a.teacher:
+        teacher = GateNet().to(memory_format=torch.channels_last)
+        teacher.load_state_dict(torch.load(WORK / a.teacher)["ema"])
+        teacher.eval()
     optimiser = torch.optim.AdamW(net.parameters(), lr=a.rate, weight_decay=0.02)
     steps = sum(0.6 if films[i].source == "kermany" else 1 for i in keep) / FILMS_A_BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, a.rate, total_steps=int(steps * a.epochs * 1.05) + 50,
-                                                   pct_start=0.2)
+                                                   pct_start=0.15)
     path, first = WORK / f"{a.name}{a.fold}.ckpt", 0
     if path.exists():
         s = torch.load(path)
@@ -76,7 +82,8 @@ def main():
         for at in range(0, len(order) - FILMS_A_BATCH + 1, FILMS_A_BATCH):
             i = order[at:at + FILMS_A_BATCH]
             t = time.time()
-            x, y, w = batches.batch(rng, cache[i], child[i], others[rng.integers(0, len(others), OUTLIERS_A_BATCH)])
+            x, y, w = batches.batch(rng, cache[i], child[i], others[rng.integers(0, len(others), OUTLIERS_A_BATCH)],
+                                    teacher)
             made += time.time() - t
             loss = loss_of(net(x.contiguous(memory_format=torch.channels_last)), y, w)
             optimiser.zero_grad()

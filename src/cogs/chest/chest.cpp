@@ -28,14 +28,18 @@ struct Reading {
   const LoadedModel& model;
   std::string point;  ///< name of the operating point
   infer::Tensor input, logits, features;
-  std::vector<Map> maps;        ///< activation or occlusion maps by output index; made when first needed
-  std::string map_role;         ///< "activation_map" or "occlusion_map"
-  std::string key;              ///< digest of the provenance: the root of all ids
-  double logit(const PackageOutput& o) const { return static_cast<double>(logits.values.at(static_cast<std::size_t>(o.index))); }
+  std::vector<Map> maps;  ///< activation or occlusion maps by output index; made when first needed
+  std::string map_role;   ///< "activation_map" or "occlusion_map"
+  std::string key;        ///< digest of the provenance: the root of all ids
+  double logit(const PackageOutput& o) const {
+    return static_cast<double>(logits.values.at(static_cast<std::size_t>(o.index)));
+  }
   const std::string& sop() const { return picture.header.sop_instance_uid; }
 };
 
-ModelIdentity identity(const infer::Package& p) { return {p.name, p.version, p.digest, p.maker}; }
+ModelIdentity identity(const infer::Package& p) {
+  return {p.name, p.version, p.digest, p.maker};
+}
 
 std::string operating_point_name(const CogContext& context, const infer::Package& package) {
   std::set<std::string> known;
@@ -44,11 +48,13 @@ std::string operating_point_name(const CogContext& context, const infer::Package
   const std::string wanted = option(context, "operating_point", "balanced");
   // A package without any operating point (an imported net) calls nothing positive, whatever is asked.
   if (!known.empty() && !known.contains(wanted))
-    throw Error(ErrorCode::OptionInvalid, fmt::format("operating_point \"{}\"; this package has {}", wanted, fmt::join(known, ", ")));
+    throw Error(ErrorCode::OptionInvalid,
+                fmt::format("operating_point \"{}\"; this package has {}", wanted, fmt::join(known, ", ")));
   return wanted;
 }
 
-Provenance provenance(const Picture& picture, const CogContext& context, const LoadedModel& model, const LoadedModel& gate) {
+Provenance provenance(const Picture& picture, const CogContext& context, const LoadedModel& model,
+                      const LoadedModel& gate) {
   const infer::Package& package = model.package();
   Provenance p;
   p.cog = "chest";
@@ -108,8 +114,8 @@ void add_regions(Reading& reading, const PackageOutput& output, Finding& finding
     region.label = output.label;
     region.code = finding.code;
     region.site = finding.site;
-    region.laterality = median_label(output.label) ? Laterality::none
-                                                   : side_of(found.box, film.columns, film.rows, orientation);
+    region.laterality =
+        median_label(output.label) ? Laterality::none : side_of(found.box, film.columns, film.rows, orientation);
     region.sop_instance_uid = reading.sop();
     region.shape = found.box;
     region.score = found.score;
@@ -149,7 +155,8 @@ void compare_view(const Reading& reading, const PackageOutput& output, CogResult
   const bool looks_ap = ap >= (point != nullptr ? point->threshold : 0.5);
   const View said = view_of(reading.picture.header.view_position);
   if (said == View::unknown)
-    result.warnings.push_back(fmt::format("the header does not say the projection; the picture looks {}", looks_ap ? "AP" : "PA"));
+    result.warnings.push_back(
+        fmt::format("the header does not say the projection; the picture looks {}", looks_ap ? "AP" : "PA"));
   else if ((said == View::ap) != looks_ap)
     result.warnings.push_back(fmt::format("the header says {}, the picture looks {} (probability of AP {:.2f})",
                                           said == View::ap ? "AP" : "PA", looks_ap ? "AP" : "PA", ap));
@@ -179,7 +186,7 @@ void add_outputs(Reading& reading, CogResult& result) {
     if (output.kind == "age") add_age(reading, output, result);
   }
   if (!calibrated)
-    result.warnings.push_back("the package has no calibration: scores are raw and no finding is called positive");
+    result.warnings.emplace_back("the package has no calibration: scores are raw and no finding is called positive");
 }
 
 /// Labels whose maps are kept: positive findings, a positive score, and what `explain` asks for.
@@ -192,7 +199,8 @@ std::set<std::string> labels_to_explain(const Reading& reading, const CogResult&
     const std::string label(trimmed(word));
     if (label.empty()) continue;
     if (!known.contains(label))
-      throw Error(ErrorCode::OptionInvalid, fmt::format("explain \"{}\"; the package has {}", label, fmt::join(known, ", ")));
+      throw Error(ErrorCode::OptionInvalid,
+                  fmt::format("explain \"{}\"; the package has {}", label, fmt::join(known, ", ")));
     labels.insert(label);
   }
   for (const Finding& f : result.findings)
@@ -226,7 +234,8 @@ void check_options(const CogContext& context) {
   static const std::set<std::string> kKnown{"model", "gate", "operating_point", "explain", "guided", "maps"};
   for (const auto& [name, value] : context.options)
     if (!kKnown.contains(name))
-      throw Error(ErrorCode::OptionInvalid, fmt::format("\"{}\"; the chest cog knows {}", name, fmt::join(kKnown, ", ")));
+      throw Error(ErrorCode::OptionInvalid,
+                  fmt::format("\"{}\"; the chest cog knows {}", name, fmt::join(kKnown, ", ")));
   for (const char* name : {"guided", "maps"})
     if (const std::string value = option(context, name, "on"); value != "on" && value != "off")
       throw Error(ErrorCode::OptionInvalid, fmt::format("{} is on or off, not \"{}\"", name, value));
@@ -236,9 +245,14 @@ std::shared_ptr<const LoadedModel> package(const CogContext& context, const char
   std::shared_ptr<const LoadedModel> model = context.model(option(context, role, otherwise));
   if (!model) throw Error(ErrorCode::Internal, std::string("no package was lent for ") + role);
   if (model->package().cog != "chest")
-    throw Error(ErrorCode::OptionInvalid, fmt::format("package {} is for the cog {}, not for chest", model->package().name,
-                                                      model->package().cog));
+    throw Error(ErrorCode::OptionInvalid, fmt::format("package {} is for the cog {}, not for chest",
+                                                      model->package().name, model->package().cog));
   return model;
+}
+
+bool same_view(const infer::PackageInput& a, const infer::PackageInput& b) {
+  return a.size == b.size && a.channels == b.channels && a.resize == b.resize && a.normalisation == b.normalisation &&
+         a.clip == b.clip;
 }
 
 }  // namespace
@@ -254,14 +268,15 @@ void stop_if_cancelled(const CogContext& context) {
 
 const Picture& the_film(const CogInput& input) {
   if (input.current.size() != 1 || input.current.front().film() == nullptr)
-    throw Error(ErrorCode::RoleMissing, fmt::format("the chest cog reads one film a call, it was given {}", input.current.size()));
+    throw Error(ErrorCode::RoleMissing,
+                fmt::format("the chest cog reads one film a call, it was given {}", input.current.size()));
   return input.current.front();
 }
 
 Eligibility eligible(const CogInput& input, const CogContext& context) {
   const Picture& picture = the_film(input);
   check_options(context);
-  return film_eligibility(picture, *package(context, "model", kModel), *package(context, "gate", kGate));
+  return judge_film(picture, *package(context, "model", kModel), *package(context, "gate", kGate)).eligibility;
 }
 
 CogResult run(const CogInput& input, const CogContext& context) {
@@ -271,7 +286,8 @@ CogResult run(const CogInput& input, const CogContext& context) {
   CogResult result;
   result.provenance = provenance(picture, context, *model, *gate);
   result.warnings = picture.header.warnings;
-  const Eligibility may = film_eligibility(picture, *model, *gate);
+  FilmJudgement judged = judge_film(picture, *model, *gate);
+  const Eligibility& may = judged.eligibility;
   result.warnings.insert(result.warnings.end(), may.warnings.begin(), may.warnings.end());
   if (!may.eligible) {
     result.status = Status::ineligible;
@@ -280,8 +296,10 @@ CogResult run(const CogInput& input, const CogContext& context) {
   }
   stop_if_cancelled(context);
   const infer::Package& p = model->package();
-  Reading reading{picture, context, *model, operating_point_name(context, p), infer::film_tensor(*picture.film(), p.input),
-                  {}, {}, {}, {}, {}};
+  Reading reading{picture, context, *model, operating_point_name(context, p), {}, {}, {}, {}, {}, {}};
+  // Both nets that ship see the film alike: it is squeezed once.
+  reading.input = same_view(p.input, gate->package().input) ? std::move(judged.gate_input)
+                                                            : infer::film_tensor(*picture.film(), p.input);
   const std::vector<std::string> parts = result.provenance.uid_parts();
   reading.key = digest_of(parts).hex();
   std::vector<std::string> wanted{p.logits};

@@ -3,7 +3,8 @@
 ///
 /// Options (CogContext::options): `model`: another package than rouage-chest; `operating_point`: balanced (default) or
 /// sensitive; `explain`: labels (comma) or "all", whose maps are wanted even when they are not positive;
-/// `guided`: "on" adds guided Grad-CAM for the same labels; `maps`: "off" leaves the maps out of the result (regions stay).
+/// `guided`: "on" adds guided Grad-CAM for the same labels; `maps`: "off" leaves the maps out of the result (regions
+/// stay).
 #pragma once
 #include <string>
 #include <vector>
@@ -21,8 +22,8 @@ Cog description();
 Eligibility eligible(const CogInput& input, const CogContext& context);
 /// Errors: RoleMissing, OptionInvalid (names the choices), Cancelled, and what the packages throw.
 CogResult run(const CogInput& input, const CogContext& context);
-/// The examination's row: highest probability over the eligible films for each finding, every region kept; estimated age
-/// weighted by 1 / variance, its uncertainty not reduced (films of one patient share their error). All films
+/// The examination's row: highest probability over the eligible films for each finding, every region kept; estimated
+/// age weighted by 1 / variance, its uncertainty not reduced (films of one patient share their error). All films
 /// ineligible: the study is ineligible, with every reason once.
 CogResult combine(const std::vector<CogResult>& films, const std::string& study_instance_uid);
 

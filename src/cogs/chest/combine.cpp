@@ -30,7 +30,8 @@ Provenance joined_provenance(const std::vector<const CogResult*>& films) {
     inputs.insert(film->provenance.input_uids.begin(), film->provenance.input_uids.end());
     upstream.insert(film->provenance.upstream_uids.begin(), film->provenance.upstream_uids.end());
     for (const ModelIdentity& m : film->provenance.models)
-      add_once(p.models, m, [](const ModelIdentity& a, const ModelIdentity& b) { return a.name == b.name && a.digest == b.digest; });
+      add_once(p.models, m,
+               [](const ModelIdentity& a, const ModelIdentity& b) { return a.name == b.name && a.digest == b.digest; });
   }
   p.input_uids.assign(inputs.begin(), inputs.end());
   p.upstream_uids.assign(upstream.begin(), upstream.end());
@@ -43,7 +44,9 @@ const Finding* find(const CogResult& film, const std::string& label) {
   return nullptr;
 }
 
-double strength(const Finding& f) { return f.probability.value_or(f.raw_score); }
+double strength(const Finding& f) {
+  return f.probability.value_or(f.raw_score);
+}
 
 /// The strongest film's finding, with the regions and sides of every film on which it is positive.
 Finding joined_finding(const std::vector<const CogResult*>& films, const std::string& label) {
@@ -67,7 +70,8 @@ Finding joined_finding(const std::vector<const CogResult*>& films, const std::st
   return made;
 }
 
-void add_findings(const std::vector<const CogResult*>& films, const std::string& study, const std::string& key, CogResult& result) {
+void add_findings(const std::vector<const CogResult*>& films, const std::string& study, const std::string& key,
+                  CogResult& result) {
   std::vector<std::string> labels;
   for (const CogResult* film : films)
     for (const Finding& f : film->findings) add_once(labels, f.label, std::equal_to<>());
@@ -93,11 +97,13 @@ void add_scores(const std::vector<const CogResult*>& films, CogResult& result) {
     }
     double sum = 0;
     for (const double v : list) sum += v;
-    result.scores[name] = name.starts_with("sex_") ? sum / static_cast<double>(list.size()) : *std::max_element(list.begin(), list.end());
+    result.scores[name] =
+        name.starts_with("sex_") ? sum / static_cast<double>(list.size()) : *std::max_element(list.begin(), list.end());
   }
 }
 
-void add_measurements(const std::vector<const CogResult*>& films, const std::string& study, const std::string& key, CogResult& result) {
+void add_measurements(const std::vector<const CogResult*>& films, const std::string& study, const std::string& key,
+                      CogResult& result) {
   std::vector<std::string> names;
   for (const CogResult* film : films)
     for (const Measurement& m : film->measurements) add_once(names, m.name, std::equal_to<>());
@@ -158,7 +164,8 @@ CogResult combine(const std::vector<CogResult>& films, const std::string& study_
   add_findings(read, study_instance_uid, key, result);
   add_scores(read, result);
   add_measurements(read, study_instance_uid, key, result);
-  for (const CogResult* film : read) result.regions.insert(result.regions.end(), film->regions.begin(), film->regions.end());
+  for (const CogResult* film : read)
+    result.regions.insert(result.regions.end(), film->regions.begin(), film->regions.end());
   for (const CogResult& film : films) {
     for (const std::string& w : film.warnings) add_once(result.warnings, w, std::equal_to<>());
     if (film.status == Status::ineligible)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/values.h"
@@ -27,9 +28,12 @@ void append(Eligibility& all, Eligibility part) {
   all.eligible = all.reasons.empty();
 }
 
+/// Stops at the first pixel that differs: on a real film at once.
 bool blank(const image::Film& film) {
-  const auto [low, high] = std::minmax_element(film.values.begin(), film.values.end());
-  return film.values.empty() || *high - *low < kBlankSpan;
+  if (film.values.empty()) return true;
+  const float first = film.values.front();
+  return std::none_of(film.values.begin(), film.values.end(),
+                      [first](float v) { return std::abs(v - first) >= kBlankSpan; });
 }
 
 void sharp(const image::Film& film, const infer::Package& gate, Eligibility& result) {
@@ -39,15 +43,18 @@ void sharp(const image::Film& film, const infer::Package& gate, Eligibility& res
     throw Error(ErrorCode::PackageInvalid, fmt::format("this version measures sharpness at {} px", kSharpnessSide))
         .file(gate.folder)
         .tag("sharpness.size");
-  const double least_side = std::max<double>(kSharpnessLeastSide, number(gate, "sharpness.minimum_matrix_px").value_or(0));
+  const double least_side =
+      std::max<double>(kSharpnessLeastSide, number(gate, "sharpness.minimum_matrix_px").value_or(0));
   if (std::min(film.columns, film.rows) < least_side) {
-    result.warnings.push_back(fmt::format("low resolution ({} x {} pixels): small findings cannot be seen and sharpness was not judged",
-                                          film.columns, film.rows));
+    result.warnings.push_back(
+        fmt::format("low resolution ({} x {} pixels): small findings cannot be seen and sharpness was not judged",
+                    film.columns, film.rows));
     return;
   }
   const double measured = sharpness(film);
   if (measured < *threshold)
-    result.reasons.push_back(reason("blurred", fmt::format("sharpness {:.2f}, at least {:.2f} is needed", measured, *threshold)));
+    result.reasons.push_back(
+        reason("blurred", fmt::format("sharpness {:.2f}, at least {:.2f} is needed", measured, *threshold)));
 }
 
 }  // namespace
@@ -55,32 +62,34 @@ void sharp(const image::Film& film, const infer::Package& gate, Eligibility& res
 Eligibility picture_eligibility(const image::Film& film, const infer::Package& gate) {
   Eligibility result;
   if (std::min(film.columns, film.rows) < kLeastSide) {
-    result.reasons.push_back(reason("too_small", fmt::format("{} x {}", film.columns, film.rows)));
+    result.reasons.push_back(reason("low_resolution", fmt::format("{} x {}", film.columns, film.rows)));
   } else if (blank(film)) {
     result.reasons.push_back(reason("blank"));
   } else {
     const double aspect = double{1} * film.columns / film.rows;
     if (aspect < number(gate, "aspect.minimum").value_or(0) || aspect > number(gate, "aspect.maximum").value_or(1e9))
-      result.reasons.push_back(reason("wrong_aspect", fmt::format("{} x {}", film.columns, film.rows)));
+      result.reasons.push_back(reason("aspect", fmt::format("{} x {}", film.columns, film.rows)));
     sharp(film, gate, result);
   }
   result.eligible = result.reasons.empty();
   return result;
 }
 
-Eligibility gate_eligibility(const image::Film& film, const infer::LoadedModel& gate) {
+Eligibility gate_eligibility(const infer::Tensor& input, const infer::LoadedModel& gate) {
   const infer::Package& package = gate.package();
-  const infer::Tensor logits = gate.answer(infer::film_tensor(film, package.input), {package.logits}).front();
+  const infer::Tensor logits = gate.answer(input, {package.logits}).front();
   Eligibility result;
   for (const infer::PackageOutput& output : package.outputs) {
     if (output.kind != "refusal") continue;
     const infer::PackageOperatingPoint* point = output.operating_point("refuse");
     const std::vector<std::string>& codes = reason_codes();
     if (point == nullptr || !output.platt_a || std::find(codes.begin(), codes.end(), output.label) == codes.end())
-      throw Error(ErrorCode::PackageInvalid, "a refusal needs a known code, a calibration and the operating point \"refuse\"")
+      throw Error(ErrorCode::PackageInvalid,
+                  "a refusal needs a known code, a calibration and the operating point \"refuse\"")
           .file(package.folder)
           .tag("outputs." + output.label);
-    const double probability = *output.probability(static_cast<double>(logits.values.at(static_cast<std::size_t>(output.index))));
+    const double probability =
+        *output.probability(static_cast<double>(logits.values.at(static_cast<std::size_t>(output.index))));
     if (probability >= point->threshold) result.reasons.push_back(reason(output.label, {}, probability));
   }
   // The most probable reason first: that is the one that a person acts on.
@@ -90,14 +99,15 @@ Eligibility gate_eligibility(const image::Film& film, const infer::LoadedModel& 
   return result;
 }
 
-Eligibility film_eligibility(const Picture& picture, const infer::LoadedModel& model, const infer::LoadedModel& gate) {
-  Eligibility result;
-  append(result, header_eligibility(picture, model.package()));
-  if (!result.eligible) return result;
-  append(result, picture_eligibility(*picture.film(), gate.package()));
-  if (!result.eligible) return result;
-  append(result, gate_eligibility(*picture.film(), gate));
-  return result;
+FilmJudgement judge_film(const Picture& picture, const infer::LoadedModel& model, const infer::LoadedModel& gate) {
+  FilmJudgement made;
+  append(made.eligibility, header_eligibility(picture, model.package()));
+  if (!made.eligibility.eligible) return made;
+  append(made.eligibility, picture_eligibility(*picture.film(), gate.package()));
+  if (!made.eligibility.eligible) return made;
+  made.gate_input = infer::film_tensor(*picture.film(), gate.package().input);
+  append(made.eligibility, gate_eligibility(made.gate_input, gate));
+  return made;
 }
 
 }  // namespace rouage::cogs::chest

@@ -90,7 +90,8 @@ Relief relief(const Map& map) {
     return made;
   }
   for (std::size_t i = 0; i < map.values.size(); ++i)
-    made.map.values[i] = static_cast<float>(std::clamp((static_cast<double>(map.values[i]) - mean) / made.maximum, 0.0, 1.0));
+    made.map.values[i] =
+        static_cast<float>(std::clamp((static_cast<double>(map.values[i]) - mean) / made.maximum, 0.0, 1.0));
   return made;
 }
 
@@ -103,7 +104,8 @@ Map guided_map(const infer::LoadedModel& model, const infer::Tensor& input, int 
   target.values.at(static_cast<std::size_t>(output)) = 1;
   const infer::Tensor gradient =
       guided->run({{package.guided_image, input}, {package.guided_target, target}}, {package.guided_gradient}).front();
-  if (gradient.shape != input.shape) throw Error(ErrorCode::ModelInvalid, "the guided gradient has another shape than the input");
+  if (gradient.shape != input.shape)
+    throw Error(ErrorCode::ModelInvalid, "the guided gradient has another shape than the input");
   Map made{static_cast<std::uint32_t>(input.shape[3]), static_cast<std::uint32_t>(input.shape[2]), {}};
   const Map where = enlarged(relief(activation).map, made.columns, made.rows);
   made.values.resize(where.values.size());
@@ -112,9 +114,12 @@ Map guided_map(const infer::LoadedModel& model, const infer::Tensor& input, int 
   return made;
 }
 
-std::vector<Map> occlusion_maps(const infer::LoadedModel& model, const infer::Tensor& input, const std::atomic<bool>* cancel) {
+std::vector<Map> occlusion_maps(const infer::LoadedModel& model, const infer::Tensor& input,
+                                const std::atomic<bool>* cancel) {
   const infer::Package& package = model.package();
-  const auto answer = [&](const infer::Tensor& picture) { return model.answer(picture, {package.logits}).front().values; };
+  const auto answer = [&](const infer::Tensor& picture) {
+    return model.answer(picture, {package.logits}).front().values;
+  };
   const std::vector<float> whole = answer(input);
   constexpr auto kCells = static_cast<std::size_t>(kOcclusionCells);
   std::vector<Map> maps(whole.size(), Map{kOcclusionCells, kOcclusionCells, std::vector<float>(kCells * kCells, 0.0F)});
@@ -132,7 +137,8 @@ std::vector<Map> occlusion_maps(const infer::LoadedModel& model, const infer::Te
   return maps;
 }
 
-DerivedImage derived_image(const Map& map, const std::string& role, const std::string& label, const std::string& sop_instance_uid) {
+DerivedImage derived_image(const Map& map, const std::string& role, const std::string& label,
+                           const std::string& sop_instance_uid) {
   Relief made = relief(map);
   return {role, label, sop_instance_uid, map.columns, map.rows, std::move(made.map.values), made.maximum};
 }

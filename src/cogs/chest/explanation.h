@@ -43,9 +43,11 @@ Map guided_map(const infer::LoadedModel& model, const infer::Tensor& input, int 
 /// an output, kOcclusionCells x kOcclusionCells cells, squares of 2 x 2 cells. Takes that many runs of the net.
 /// Errors: Cancelled.
 inline constexpr int kOcclusionCells = 8;
-std::vector<Map> occlusion_maps(const infer::LoadedModel& model, const infer::Tensor& input, const std::atomic<bool>* cancel);
+std::vector<Map> occlusion_maps(const infer::LoadedModel& model, const infer::Tensor& input,
+                                const std::atomic<bool>* cancel);
 
 /// As a cog's result: the relief of `map`, with its role, label and film.
-DerivedImage derived_image(const Map& map, const std::string& role, const std::string& label, const std::string& sop_instance_uid);
+DerivedImage derived_image(const Map& map, const std::string& role, const std::string& label,
+                           const std::string& sop_instance_uid);
 
 }  // namespace rouage::cogs::chest

@@ -26,8 +26,10 @@ std::vector<double> mean_ranks(const std::vector<float>& values) {
 }  // namespace
 
 std::array<double, 2> pointed_at(const Map& map, std::uint32_t film_columns, std::uint32_t film_rows) {
-  const auto highest = static_cast<std::size_t>(std::max_element(map.values.begin(), map.values.end()) - map.values.begin());
-  const double x = static_cast<double>(highest % map.columns) + 0.5, y = static_cast<double>(highest / map.columns) + 0.5;
+  const auto highest =
+      static_cast<std::size_t>(std::max_element(map.values.begin(), map.values.end()) - map.values.begin());
+  const double x = static_cast<double>(highest % map.columns) + 0.5,
+               y = static_cast<double>(highest / map.columns) + 0.5;
   return {x * film_columns / map.columns, y * film_rows / map.rows};
 }
 
@@ -59,7 +61,8 @@ Map mean_map(std::span<const Map> maps) {
 }
 
 double rank_correlation(const Map& a, const Map& b) {
-  if (a.values.size() != b.values.size() || a.values.empty()) throw Error(ErrorCode::Internal, "maps of different sizes");
+  if (a.values.size() != b.values.size() || a.values.empty())
+    throw Error(ErrorCode::Internal, "maps of different sizes");
   const std::vector<double> x = mean_ranks(a.values), y = mean_ranks(b.values);
   const double middle = (static_cast<double>(x.size()) - 1) / 2;
   double xy = 0, xx = 0, yy = 0;

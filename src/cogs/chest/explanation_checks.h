@@ -1,7 +1,8 @@
 /// Against decoration: does a map point at the finding, and does it depend on what the net learnt?
 ///
 ///   pointing game (Zhang et al. 2016, arXiv:1608.00507): is the map's maximum inside the expert's box?
-///   randomisation (Adebayo et al. 2018, arXiv:1810.03292): a map that stays the same with shuffled weights explains nothing.
+///   randomisation (Adebayo et al. 2018, arXiv:1810.03292): a map that stays the same with shuffled weights explains
+///   nothing.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -18,17 +18,18 @@ namespace {
 std::string plain(const std::string& text) {
   std::string made;
   for (const char c : text)
-    if (std::isalnum(static_cast<unsigned char>(c))) made += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      made += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return made;
 }
 
 /// Values of (0018,0015) that name a chest film: the defined term, its French, German, Spanish, Portuguese and Italian
 /// forms that modalities write, and the views that some of them add.
 const std::set<std::string>& chest_words() {
-  static const std::set<std::string> kWords{"CHEST",   "THORAX",     "LUNG",      "LUNGS",    "TORAX",      "TORACE",
-                                            "POUMON",  "POUMONS",    "LUNGE",     "BRUSTKORB", "CHESTPA",   "CHESTAP",
-                                            "PACHEST", "APCHEST",    "CHESTPORT", "PORTCHEST", "THORAXPA",  "THORAXAP",
-                                            "CXR",     "CHESTPORTABLE", "PORTABLECHEST", "BEDCHEST", "CHESTBED"};
+  static const std::set<std::string> kWords{
+      "CHEST",    "THORAX",    "LUNG",    "LUNGS",         "TORAX",         "TORACE",   "POUMON",    "POUMONS",
+      "LUNGE",    "BRUSTKORB", "CHESTPA", "CHESTAP",       "PACHEST",       "APCHEST",  "CHESTPORT", "PORTCHEST",
+      "THORAXPA", "THORAXAP",  "CXR",     "CHESTPORTABLE", "PORTABLECHEST", "BEDCHEST", "CHESTBED"};
   return kWords;
 }
 
@@ -37,7 +38,7 @@ void modality(const Picture& picture, const infer::Package& package, Eligibility
   if (std::find(package.modalities.begin(), package.modalities.end(), modality) != package.modalities.end()) return;
   if (picture.header.made_from_picture) return;  // a PNG or JPEG said to be a film: the gate looks at it
   if (modality.empty())
-    result.warnings.push_back("the header does not say the modality");
+    result.warnings.emplace_back("the header does not say the modality");
   else
     result.reasons.push_back(reason("wrong_modality", modality));
 }
@@ -76,7 +77,8 @@ void age(const Picture& picture, const infer::Package& package, Eligibility& res
     result.warnings.push_back(fmt::format("age unknown; the model was made for patients of {} years or more",
                                           number_text(*package.minimum_age_a)));
   else if (*picture.header.age_a < *package.minimum_age_a)
-    result.reasons.push_back(reason("child", fmt::format("{} years by the header", fixed_text(*picture.header.age_a, 0))));
+    result.reasons.push_back(
+        reason("child", fmt::format("{} years by the header", fixed_text(*picture.header.age_a, 0))));
 }
 
 }  // namespace
@@ -84,12 +86,13 @@ void age(const Picture& picture, const infer::Package& package, Eligibility& res
 View view_of(const std::string& view_position) {
   const std::string word = plain(view_position);
   static const std::set<std::string> kPa{"PA", "PAERECT", "PASTANDING", "PAUPRIGHT", "POSTEROANTERIOR"};
-  static const std::set<std::string> kAp{"AP",   "APSUPINE",   "APERECT",  "APPORTABLE",     "APSITTING",
+  static const std::set<std::string> kAp{"AP",    "APSUPINE",   "APERECT",   "APPORTABLE",      "APSITTING",
                                          "APBED", "PORTABLEAP", "APUPRIGHT", "ANTEROPOSTERIOR", "APSEMIERECT"};
-  static const std::set<std::string> kOther{"LL",  "RL",  "LAT", "LATERAL", "LLAT", "RLAT", "LATERALLEFT", "LATERALRIGHT",
-                                            "LEFTLATERAL", "RIGHTLATERAL", "L", "R", "LAO", "RAO", "LPO", "RPO", "RLO",
-                                            "LLO", "OBLIQUE", "OBL", "LLD", "RLD", "DECUBITUS", "LORDOTIC", "AXIAL",
-                                            "SAGITTAL", "TRANSVERSE", "MLO", "CC", "ML", "LM"};
+  static const std::set<std::string> kOther{
+      "LL",          "RL",           "LAT",        "LATERAL", "LLAT", "RLAT", "LATERALLEFT", "LATERALRIGHT",
+      "LEFTLATERAL", "RIGHTLATERAL", "L",          "R",       "LAO",  "RAO",  "LPO",         "RPO",
+      "RLO",         "LLO",          "OBLIQUE",    "OBL",     "LLD",  "RLD",  "DECUBITUS",   "LORDOTIC",
+      "AXIAL",       "SAGITTAL",     "TRANSVERSE", "MLO",     "CC",   "ML",   "LM"};
   if (kPa.contains(word)) return View::pa;
   if (kAp.contains(word)) return View::ap;
   return kOther.contains(word) ? View::other : View::unknown;
@@ -110,7 +113,9 @@ Hanging hanging_of(const std::array<std::string, 2>& patient_orientation) {
   return {"not_frontal"};
 }
 
-bool chest_like(const std::string& body_part) { return chest_words().contains(plain(body_part)); }
+bool chest_like(const std::string& body_part) {
+  return chest_words().contains(plain(body_part));
+}
 
 Eligibility header_eligibility(const Picture& picture, const infer::Package& package) {
   Eligibility result;
@@ -120,7 +125,7 @@ Eligibility header_eligibility(const Picture& picture, const infer::Package& pac
   age(picture, package, result);
   orientation(picture, result);
   if (picture.header.presentation_intent == "FOR PROCESSING")
-    result.warnings.push_back("the film is meant for processing, not for presentation: its grey scale was made here");
+    result.warnings.emplace_back("the film is meant for processing, not for presentation: its grey scale was made here");
   result.eligible = result.reasons.empty();
   return result;
 }

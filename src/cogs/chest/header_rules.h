@@ -9,7 +9,8 @@
 namespace rouage::cogs::chest {
 
 enum class View { unknown, pa, ap, other };
-/// (0018,5101) View Position: PA; AP and its kinds (AP SUPINE, AP PORTABLE...); LL, RL, LAT, obliques and decubitus: other.
+/// (0018,5101) View Position: PA; AP and its kinds (AP SUPINE, AP PORTABLE...); LL, RL, LAT, obliques and decubitus:
+/// other.
 View view_of(const std::string& view_position);
 
 /// How a film hangs, by (0020,0020) Patient Orientation, against {"L","F"} (upright, seen from the front).

@@ -47,7 +47,8 @@ struct Axis {
 };
 Axis lateral_axis(const std::array<std::string, 2>& orientation) {
   for (std::size_t i = 0; i < 2; ++i)
-    if (!orientation[i].empty() && (orientation[i][0] == 'L' || orientation[i][0] == 'R')) return {orientation[i][0], i == 0};
+    if (!orientation[i].empty() && (orientation[i][0] == 'L' || orientation[i][0] == 'R'))
+      return {orientation[i][0], i == 0};
   return {};
 }
 
@@ -62,7 +63,8 @@ std::vector<FoundRegion> find_regions(const Map& map, std::uint32_t film_columns
   for (std::uint32_t y = 0; y < fine.rows; ++y)
     for (std::uint32_t x = 0; x < fine.columns; ++x) {
       const std::size_t at = std::size_t{y} * fine.columns + x;
-      if (seen[at] == 0 && static_cast<double>(fine.values[at]) >= kRegionFraction) parts.push_back(flood(fine, seen, x, y));
+      if (seen[at] == 0 && static_cast<double>(fine.values[at]) >= kRegionFraction)
+        parts.push_back(flood(fine, seen, x, y));
     }
   std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
     return a.score != b.score ? a.score > b.score : a.cells > b.cells;
@@ -70,21 +72,22 @@ std::vector<FoundRegion> find_regions(const Map& map, std::uint32_t film_columns
   if (parts.size() > kRegionLimit) parts.resize(kRegionLimit);
   std::vector<FoundRegion> regions;
   const double width = double{1} * film_columns / fine.columns, height = double{1} * film_rows / fine.rows;
-  for (const Part& p : parts)
-    regions.push_back({{p.x0 * width, p.y0 * height, p.x1 * width, p.y1 * height}, p.score});
+  for (const Part& p : parts) regions.push_back({{p.x0 * width, p.y0 * height, p.x1 * width, p.y1 * height}, p.score});
   return regions;
 }
 
 std::string region_derivation(const std::string& role) {
-  return fmt::format("{}, enlarged {} times, at or above {} of the way from its mean to its maximum; box of a connected part",
-                     role, kRegionEnlarging, kRegionFraction);
+  return fmt::format(
+      "{}, enlarged {} times, at or above {} of the way from its mean to its maximum; box of a connected part", role,
+      kRegionEnlarging, kRegionFraction);
 }
 
 Laterality side_of(const Box& box, std::uint32_t film_columns, std::uint32_t film_rows,
                    const std::array<std::string, 2>& patient_orientation) {
   const Axis axis = lateral_axis(patient_orientation);
   const double extent = axis.horizontal ? film_columns : film_rows;
-  const double low = (axis.horizontal ? box.x0 : box.y0) / extent - 0.5, high = (axis.horizontal ? box.x1 : box.y1) / extent - 0.5;
+  const double low = (axis.horizontal ? box.x0 : box.y0) / extent - 0.5,
+               high = (axis.horizontal ? box.x1 : box.y1) / extent - 0.5;
   if (low < -kBilateralReach && high > kBilateralReach) return Laterality::bilateral;
   const double centre = (low + high) / 2;
   if (std::abs(centre) < kMedianBand) return Laterality::none;

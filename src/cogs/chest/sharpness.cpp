@@ -16,7 +16,9 @@ constexpr double kFlat = 0.01, kEpsilon = 1e-4;  // standard deviations of the f
 struct Grid {
   int columns = 0, rows = 0;
   std::vector<double> values;
-  double at(int x, int y) const { return values[static_cast<std::size_t>(y) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(x)]; }
+  double at(int x, int y) const {
+    return values[static_cast<std::size_t>(y) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(x)];
+  }
 };
 
 Grid shrunk(const image::Film& film) {
@@ -27,7 +29,8 @@ Grid shrunk(const image::Film& film) {
   };
   const std::uint32_t columns = side(film.columns), rows = side(film.rows);
   const bool same = columns == film.columns && rows == film.rows;
-  const std::vector<float> small = same ? film.values : infer::squeeze_area(film.values, film.columns, film.rows, columns, rows);
+  const std::vector<float> small =
+      same ? film.values : infer::squeeze_area(film.values, film.columns, film.rows, columns, rows);
   return {static_cast<int>(columns), static_cast<int>(rows), {small.begin(), small.end()}};
 }
 
@@ -78,7 +81,7 @@ double sharpness(const image::Film& film) {
     throw Error(ErrorCode::Internal, "the film is too small for the measure of sharpness");
   Grid grid = shrunk(film);
   // A strip of 2000 x 40 shrinks below the least side; it has no sharpness and its shape refuses it.
-  if (std::min(grid.columns, grid.rows) < kSharpnessLeastSide) return 0;
+  if (std::min(grid.columns, grid.rows) < static_cast<int>(kSharpnessLeastSide)) return 0;
   divide_by_deviation(grid);
   constexpr std::array<std::array<int, 2>, 4> kDirections{{{0, 1}, {1, 0}, {1, 1}, {1, -1}}};
   double smallest = 0;
