@@ -9,6 +9,7 @@
 #include "dicom/reading.h"
 #include "dicom/writing.h"
 #include "image/picture.h"
+#include "page/page.h"
 #include "results/results.h"
 
 namespace rouage::app {
@@ -79,18 +80,21 @@ std::string near_truth(const std::vector<dicom::GraphicShape>& shapes, const ima
   throw Error(ErrorCode::DoctorFailed, fmt::format("no shape at the truth among {}", shapes.size()));
 }
 
-/// Mean difference of the picture's film area (its left square) with the film, as it is and mirrored.
+/// Difference of the picture's film area with the film, as it is and mirrored. page::draw_film puts the film at the left
+/// edge, its longer side film_side, between two banners of equal height.
 std::string not_mirrored(const image::Picture& picture, const image::Film& film) {
-  const double scale = double(picture.rows) / film.rows;
+  const std::uint32_t side = page::DrawOptions{}.film_side;
+  const double scale = static_cast<double>(side) / film.rows;
+  const double top = (picture.rows - static_cast<double>(side)) / 2;
   double straight = 0, mirrored = 0;
-  for (std::uint32_t row = 32; row < film.rows - 32; row += 4)
+  for (std::uint32_t row = 0; row < film.rows; row += 4)
     for (std::uint32_t column = 0; column < film.columns; column += 4) {
-      const auto x = static_cast<std::size_t>(std::min<double>((column + 0.5) * scale, picture.columns - 1.0));
-      const auto y = static_cast<std::size_t>((row + 0.5) * scale);
+      const auto x = static_cast<std::size_t>((column + 0.5) * scale);
+      const auto y = static_cast<std::size_t>((row + 0.5) * scale + top);
       const std::size_t at = (y * picture.columns + x) * static_cast<std::size_t>(picture.channels);
-      const double value = picture.samples[at + (picture.channels == 3 ? 1 : 0)] / 255.0;
-      straight += std::abs(value - double{film.at(column, row)});
-      mirrored += std::abs(value - double{film.at(film.columns - 1 - column, row)});
+      const double value = picture.samples.at(at) / 255.0;
+      straight += std::abs(value - static_cast<double>(film.at(column, row)));
+      mirrored += std::abs(value - static_cast<double>(film.at(film.columns - 1 - column, row)));
     }
   const std::string text = fmt::format("difference {:.0f} as it is, {:.0f} mirrored", straight, mirrored);
   if (straight * 1.5 > mirrored) throw Error(ErrorCode::DoctorFailed, text);

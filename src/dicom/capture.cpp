@@ -18,7 +18,7 @@ Bytes write_capture(const CaptureObject& object) {
   item.code_string(DCM_ImageType, image_type);
   item.code_string(DCM_ConversionType, "WSD");
   item.text(DCM_PatientOrientation, "CS", "");
-  item.code_string(DCM_Laterality, "");
+  add_body_part(item, object.frame.source.body_part, object.frame.source.image_laterality);
   item.code_string(DCM_BurnedInAnnotation, object.burned_in ? "YES" : "NO");
   if (object.frame.source.lossy_compressed.value_or(false)) item.code_string(DCM_LossyImageCompression, "01");
   if (!object.derivation_description.empty())

@@ -21,8 +21,8 @@ Bytes stored_values(const FilmObject& object) {
 }
 
 void add_projection(Item& item, const FilmObject& object) {
-  item.code_string(DCM_BodyPartExamined, object.body_part);
-  item.code_string(DCM_ViewPosition, object.view_position);
+  item.code_string(DCM_BodyPartExamined, clean_code_string(object.body_part));  // type 2 in a CR series
+  item.code_string(DCM_ViewPosition, clean_code_string(object.view_position));
   add_spacing(item, DCM_ImagerPixelSpacing, object.imager_spacing_mm);
   // The whole range of stored values, so that a viewer shows the film as it was made.
   const double range = static_cast<double>((1U << object.bits_stored) - 1);
@@ -35,17 +35,16 @@ void add_projection(Item& item, const FilmObject& object) {
 Bytes write_film(const FilmObject& object) {
   const std::string_view sop_class = object.as_capture ? kSecondaryCapture : kComputedRadiography;
   std::string modality = "CR";
-  if (object.as_capture) modality = object.frame.source.modality.empty() ? "OT" : object.frame.source.modality;
+  if (object.as_capture) modality = clean_code_string(object.frame.source.modality);
+  if (modality.empty()) modality = "OT";
   Item item = framed_item(object.frame, sop_class, modality);
   const std::size_t pixels = add_matrix(item, {object.columns, object.rows, 1, object.bits_stored});
   if (object.values.size() != pixels)
     throw Error(ErrorCode::WriteInvalid, "the pixels do not fill the matrix").tag("(7FE0,0010) PixelData");
   add_content_time(item, object.frame, DCM_ContentDate, DCM_ContentTime, false);
   item.code_string(DCM_ImageType, object.as_capture ? "DERIVED\\SECONDARY" : "ORIGINAL\\PRIMARY");
-  const auto& orientation = object.patient_orientation;
-  const bool oriented = !orientation[0].empty() && !orientation[1].empty();
-  item.code_string(DCM_PatientOrientation, oriented ? orientation[0] + "\\" + orientation[1] : std::string{});
-  item.code_string(DCM_Laterality, object.laterality);
+  add_patient_orientation(item, object.patient_orientation);
+  add_body_part(item, object.body_part, object.laterality);
   const std::optional<bool> burned_in = object.as_capture ? object.frame.source.burned_in_annotation : false;
   if (burned_in) item.code_string(DCM_BurnedInAnnotation, *burned_in ? "YES" : "NO");
   if (object.frame.source.lossy_compressed.value_or(false)) item.code_string(DCM_LossyImageCompression, "01");

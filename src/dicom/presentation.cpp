@@ -21,7 +21,8 @@ void add_grey_pipeline(Item& item, const PresentationObject& object) {
     Item& window = item.add_item(DCM_SoftcopyVOILUTSequence);
     window.text(DCM_WindowCenter, "DS", decimal_string(*grey.window_center));
     window.text(DCM_WindowWidth, "DS", decimal_string(*grey.window_width));
-    if (!grey.voi_function.empty()) window.code_string(DCM_VOILUTFunction, grey.voi_function);
+    const std::string function = clean_code_string(grey.voi_function);
+    if (!function.empty()) window.code_string(DCM_VOILUTFunction, function);
   }
   item.code_string(DCM_PresentationLUTShape, object.inverse ? "INVERSE" : "IDENTITY");
 }
@@ -74,7 +75,7 @@ Bytes write_presentation_state(const PresentationObject& object) {
   Item item = framed_item(object.frame, kGreyPresentationState, "PR");
   const Texts texts(object.frame.source.character_set);
   add_content_time(item, object.frame, DCM_PresentationCreationDate, DCM_PresentationCreationTime, true);
-  item.code_string(DCM_Laterality, "");  // type 2C: the chest is not one of a pair
+  add_body_part(item, object.frame.source.body_part, object.frame.source.image_laterality);
   item.code_string(DCM_ContentLabel, object.content_label);
   item.text(DCM_ContentDescription, "LO", texts.lo(object.content_description));
   item.text(DCM_ContentCreatorName, "PN", "");

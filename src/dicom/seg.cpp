@@ -106,10 +106,7 @@ Bytes write_seg(const SegObject& object) {
   const Texts texts(object.frame.source.character_set);
   add_content_time(item, object.frame, DCM_ContentDate, DCM_ContentTime, true);
   item.code_string(DCM_ImageType, "DERIVED\\PRIMARY");
-  item.text(DCM_PatientOrientation, "CS", "");
-  const auto& orientation = object.frame.source.patient_orientation;
-  if (!orientation[0].empty() && !orientation[1].empty())
-    item.code_string(DCM_PatientOrientation, orientation[0] + "\\" + orientation[1]);
+  add_patient_orientation(item, object.frame.source.patient_orientation);
   item.code_string(DCM_LossyImageCompression, object.frame.source.lossy_compressed.value_or(false) ? "01" : "00");
   item.code_string(DCM_ContentLabel, object.content_label);
   item.text(DCM_ContentDescription, "LO", texts.lo(object.content_description));

@@ -82,6 +82,31 @@ void add_content_time(Item& item, const ObjectFrame& frame, const DcmTagKey& dat
   if (required || !hour.empty()) item.text(time, "TM", hour.empty() ? kNoTime : std::string_view(hour));
 }
 
+std::string clean_code_string(std::string_view value) {
+  std::string code;
+  for (char c : trimmed(value)) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    const bool allowed = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '_';
+    if (!allowed || code.size() == 16) return {};
+    code += c;
+  }
+  return code;
+}
+
+void add_patient_orientation(Item& item, const std::array<std::string, 2>& orientation) {
+  const std::string row = clean_code_string(orientation[0]), column = clean_code_string(orientation[1]);
+  item.code_string(DCM_PatientOrientation, row.empty() || column.empty() ? std::string{} : row + "\\" + column);
+}
+
+void add_body_part(Item& item, const std::string& source_body_part, const std::string& laterality) {
+  const std::string body_part = clean_code_string(source_body_part);
+  if (!body_part.empty()) item.code_string(DCM_BodyPartExamined, body_part);
+  if (laterality == "L" || laterality == "R")
+    item.code_string(DCM_Laterality, laterality);
+  else if (body_part.empty())
+    item.code_string(DCM_Laterality, "");
+}
+
 void add_reference(Item& item, std::string_view sop_class_uid, std::string_view sop_instance_uid) {
   item.uid(DCM_ReferencedSOPClassUID, sop_class_uid);
   item.uid(DCM_ReferencedSOPInstanceUID, sop_instance_uid);

@@ -23,6 +23,16 @@ Item framed_item(const ObjectFrame& frame, std::string_view sop_class_uid, std::
 void add_content_time(Item& item, const ObjectFrame& frame, const DcmTagKey& date, const DcmTagKey& time,
                       bool required);
 
+/// A value of the source as CS: upper case, at most 16 of A-Z, 0-9, blank and underscore; "" for anything else, so that
+/// an invalid source does not make an invalid result.
+std::string clean_code_string(std::string_view value);
+/// Patient orientation as (0020,0020) "L\F", empty where the source does not say both directions.
+void add_patient_orientation(Item& item, const std::array<std::string, 2>& orientation);
+
+/// (0018,0015) and (0020,0060) of the source. Laterality is type 2C: left out for a known body part that is not one of
+/// a pair (the chest), empty where the body part is unknown.
+void add_body_part(Item& item, const std::string& body_part, const std::string& laterality);
+
 /// ReferencedSOPClassUID and ReferencedSOPInstanceUID.
 void add_reference(Item& item, std::string_view sop_class_uid, std::string_view sop_instance_uid);
 /// The source image of the frame as an item of `sequence`.

@@ -23,6 +23,8 @@ ResultFile source_file(const cogs::Picture& picture) {
   object.rows = film.rows;
   object.bits_stored = std::clamp(film.stored_bits, 8, 16);
   object.patient_orientation = film.patient_orientation;
+  object.body_part = header.body_part;
+  object.laterality = header.image_laterality;
   const auto highest = static_cast<float>((1U << object.bits_stored) - 1);
   object.values.reserve(film.values.size());
   for (const float value : film.values)

@@ -116,10 +116,12 @@ SrItem measurement_group(const cogs::Measurement& measurement, const cogs::CogRe
   return group;
 }
 
-/// Eligibility, warnings, the origin of an image that is no patient's, and the draft text.
+/// The run's parameters, eligibility, warnings, the origin of an image that is no patient's, and the draft text.
 SrItem evaluations(const dicom::InstanceHeader& header, const cogs::CogResult& result, const std::string& language) {
   SrItem group = container(kContains, code("qualitative_evaluations"));
   auto& children = group.children;
+  append(children, algorithm_nodes(kConceptModifier, result.provenance));
+  append(children, parameter_nodes(kConceptModifier, result.provenance));
   if (result.status == cogs::Status::ineligible) {
     children.push_back(coded(kContains, private_concept("eligibility"), private_concept("ineligible")));
     children.push_back(coded(kContains, code("normality"), code("normality_undetermined")));

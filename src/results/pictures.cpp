@@ -76,43 +76,77 @@ std::string measurement_note(const cogs::Measurement& measurement, const std::st
   return page::label_text(language, measurement.name) + ": " + value;
 }
 
+/// The likeliest positive findings first.
+std::vector<const cogs::Finding*> by_probability(const cogs::CogResult& result) {
+  std::vector<const cogs::Finding*> findings;
+  for (const cogs::Finding& finding : result.findings)
+    if (finding.positive) findings.push_back(&finding);
+  std::stable_sort(findings.begin(), findings.end(), [](const cogs::Finding* a, const cogs::Finding* b) {
+    return a->probability.value_or(0) > b->probability.value_or(0);
+  });
+  return findings;
+}
+
+/// Every region of the finding whose map is shown, and the strongest region of the three likeliest findings: more boxes
+/// would hide the film. The segmentation and the outlines have them all.
+std::vector<const cogs::Region*> shown_regions(const cogs::CogResult& result, const std::string& map_label) {
+  constexpr std::size_t kLikeliest = 3;
+  std::vector<const cogs::Region*> shown;
+  for (const cogs::Region& region : result.regions)
+    if (region.label == map_label) shown.push_back(&region);
+  const auto findings = by_probability(result);
+  for (std::size_t i = 0; i < std::min(findings.size(), kLikeliest); ++i) {
+    const cogs::Region* strongest = nullptr;
+    for (const cogs::Region& region : result.regions)
+      if (region.label == findings[i]->label && (!strongest || region.score > strongest->score)) strongest = &region;
+    if (strongest && strongest->label != map_label) shown.push_back(strongest);
+  }
+  return shown;
+}
+
+void add_boxes(page::Overlay& overlay, const cogs::CogResult& result, const std::string& map_label,
+               const std::string& language) {
+  for (const cogs::Region* region : shown_regions(result, map_label)) {
+    const std::vector<dicom::Point> outline = closed_outline(*region);
+    if (outline.empty()) continue;
+    page::OverlayBox box{outline[0].x, outline[0].y, outline[0].x, outline[0].y,
+                         region_caption(*region, result, language)};
+    for (const dicom::Point& point : outline) {
+      box.x0 = std::min(box.x0, point.x);
+      box.y0 = std::min(box.y0, point.y);
+      box.x1 = std::max(box.x1, point.x);
+      box.y1 = std::max(box.y1, point.y);
+    }
+    overlay.boxes.push_back(std::move(box));
+  }
+}
+
 page::Overlay overlay_of(const cogs::Picture& picture, const cogs::CogResult& result, const std::string& language) {
   page::Overlay overlay;
   overlay.banner = page::text(language, "not_reviewed");
   overlay.title = page::text(language, "title.chest");
   const std::string origin = origin_text(picture.header, language);
   if (!origin.empty()) overlay.title += " (" + origin + ")";
+  overlay.title += ", " + algorithm_name(result.provenance) + " " + algorithm_version(result.provenance);
   if (result.status == cogs::Status::ineligible) {
     overlay.notes.push_back(page::text(language, "ineligible"));
     for (const cogs::Ineligibility& reason : result.reasons)
       overlay.notes.push_back(reason.text.empty() ? reason.code : reason.text);
   } else {
+    std::string map_label;
     if (const cogs::DerivedImage* map = chosen_map(result)) {
+      map_label = map->label;
       overlay.map = map->values;
       overlay.map_columns = map->columns;
       overlay.map_rows = map->rows;
       overlay.map_caption = page::text(language, "map.caption", {{"label", page::label_text(language, map->label)}});
     }
-    for (const cogs::Region& region : result.regions) {
-      const std::vector<dicom::Point> outline = closed_outline(region);
-      if (outline.empty()) continue;
-      page::OverlayBox box{outline[0].x, outline[0].y, outline[0].x, outline[0].y,
-                           region_caption(region, result, language)};
-      for (const dicom::Point& point : outline) {
-        box.x0 = std::min(box.x0, point.x);
-        box.y0 = std::min(box.y0, point.y);
-        box.x1 = std::max(box.x1, point.x);
-        box.y1 = std::max(box.y1, point.y);
-      }
-      overlay.boxes.push_back(std::move(box));
-    }
+    add_boxes(overlay, result, map_label, language);
     add_rows(overlay, result, language);
     for (const cogs::Measurement& measurement : result.measurements)
       overlay.notes.push_back(measurement_note(measurement, language));
   }
   overlay.notes.insert(overlay.notes.end(), result.warnings.begin(), result.warnings.end());
-  overlay.notes.push_back(algorithm_name(result.provenance) + " " + algorithm_version(result.provenance));
-  overlay.notes.push_back(page::text(language, "not_device"));
   return overlay;
 }
 

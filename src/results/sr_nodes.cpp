@@ -16,6 +16,10 @@ SrItem node(SrItem::Type type, std::string_view relationship, const Code& name) 
   return item;
 }
 
+SrItem parameter(std::string_view relationship, const std::string& name, const std::string& value) {
+  return worded(relationship, dicom::concept_code("algorithm_parameters"), name + "=" + value);
+}
+
 }  // namespace
 
 SrItem container(std::string_view relationship, const Code& name, std::string_view template_id) {
@@ -152,16 +156,18 @@ std::vector<SrItem> algorithm_nodes(std::string_view relationship, const cogs::P
   std::vector<SrItem> nodes{
       worded(relationship, dicom::concept_code("algorithm_name"), algorithm_name(provenance)),
       worded(relationship, dicom::concept_code("algorithm_version"), algorithm_version(provenance))};
-  const auto parameter = [&](const std::string& name, const std::string& value) {
-    nodes.push_back(worded(relationship, dicom::concept_code("algorithm_parameters"), name + "=" + value));
-  };
-  for (const cogs::ModelIdentity& model : provenance.models) parameter(model.name + " sha256", model.digest);
-  parameter("cog", provenance.cog + " " + provenance.cog_version);
-  if (!provenance.engine.empty()) parameter("engine", provenance.engine);
-  if (!provenance.precision.empty()) parameter("precision", provenance.precision);
-  for (const auto& [name, value] : provenance.parameters) parameter(name, value);
+  for (const cogs::ModelIdentity& model : provenance.models)
+    nodes.push_back(parameter(relationship, model.name + " sha256", model.digest));
   const std::string maker = provenance.models.empty() ? "Rouage" : provenance.models.front().maker;
   if (!maker.empty()) nodes.push_back(worded(relationship, dicom::concept_code("algorithm_manufacturer"), maker));
+  return nodes;
+}
+
+std::vector<SrItem> parameter_nodes(std::string_view relationship, const cogs::Provenance& provenance) {
+  std::vector<SrItem> nodes{parameter(relationship, "cog", provenance.cog + " " + provenance.cog_version)};
+  if (!provenance.engine.empty()) nodes.push_back(parameter(relationship, "engine", provenance.engine));
+  if (!provenance.precision.empty()) nodes.push_back(parameter(relationship, "precision", provenance.precision));
+  for (const auto& [name, value] : provenance.parameters) nodes.push_back(parameter(relationship, name, value));
   return nodes;
 }
 

@@ -45,8 +45,10 @@ std::vector<dicom::Point> closed_outline(const cogs::Region& region);
 std::optional<Code> laterality_code(cogs::Laterality side);
 /// TID 1204. `language`: "en" or "fr".
 SrItem language_node(const std::string& language);
-/// TID 4019, relation as the calling template asks.
+/// TID 4019, relation as the calling template asks: name, version, manufacturer, and as parameters the package digests.
 std::vector<SrItem> algorithm_nodes(std::string_view relationship, const cogs::Provenance& provenance);
+/// Every further parameter of the run (cog, engine, precision, thresholds, calibration...), said once a document.
+std::vector<SrItem> parameter_nodes(std::string_view relationship, const cogs::Provenance& provenance);
 /// TID 1001 with a device observer (TID 1002, 1004).
 std::vector<SrItem> observer_nodes(const dicom::Equipment& equipment);
 

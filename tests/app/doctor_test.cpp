@@ -32,7 +32,7 @@ TEST(Model, WithAChangedFileIsRefused) {
   fs::copy(package, folder / "gate");
   std::ofstream(folder / "gate" / "model.onnx", std::ios::app) << "x";
   const Outcome outcome = run("model show " + (folder / "gate").string());
-  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_NE(outcome.err.find("model.onnx"), std::string::npos) << outcome.err;
 }
 

@@ -33,6 +33,16 @@ def _rows(records, figures, data=None, digits=3) -> list:
     return out
 
 
+def _no_pixels(rec, oof) -> str:
+    """Names the outputs whose pooled AUROC is not clearly above that of the model without pixels."""
+    out = []
+    for label in FINDINGS + ["remarkable"]:
+        r, m = (_find(rec, figure=f, label=label, stratum="pooled", data=oof) for f in ("auroc", "auroc_metadata_only"))
+        if r and m and r["lower"] <= m["value"]:
+            out.append(f"{label} ({r['value']:.3f} against {m['value']:.3f})")
+    return "Pooled figure not clearly above the model without pixels: " + ("; ".join(out) if out else "none") + "."
+
+
 def _verdict(rec, goal, oof, cal) -> str:
     """Says plainly which of the asked figures are not met, by the point estimates."""
     out = []
@@ -97,6 +107,7 @@ def card_text(figures, version, report, ensemble, plan, total_bytes) -> str:
               "In training, `remarkable` is weighted so that within each source (and view, in muhammedtalo) both classes weigh the same; borders and markers are masked at random (15 % of the training films). "
               + (plan.get("ablations") or "An ablation of source balancing and of border masking was NOT done for lack of computing time."), "",
               "## AUROC per output, out-of-fold", ""] + _auroc_table(rec, oof)
+    lines += ["", _no_pixels(rec, oof)]
     lines += ["", "## Remarkable within each source, means", "", "Out-of-fold:", ""] + _rows(rec, ("auroc_mean_of_sources", "auroc_mean_of_findings"), oof)
     lines += [f"| auroc | remarkable | {r['stratum']} | {_f(r)} | {r['n']} |" for r in rec if r["figure"] == "auroc" and (r["stratum"].startswith("source ") or r["stratum"] == "under 18 a") and r["data"] == oof]
     lines += ["", "Out-of-fold with the outer 8 % of each side blanked (no markers, no annotations): what falls was read from the border.", ""]

@@ -116,7 +116,7 @@ def read_gray(path: Path) -> np.ndarray:
 
 
 def cached(rows: list, work: Path, size: int, exact: bool) -> np.ndarray:
-    """exact: float16-free contract inputs float32 [N,size,size]; else resized films uint8 [N,size,size]. Kept in work."""
+    """exact: inputs by the contract, float32 [N,size,size]; else resized films uint8 [N,size,size]. Kept in work."""
     path = work / f"films_{'input' if exact else 'u8'}_{size}.npy"
     if path.exists():
         return np.load(path, mmap_mode="r")

@@ -33,7 +33,7 @@ def logits_of(gate, inputs: np.ndarray) -> np.ndarray:
 class Table:
     """Rows of the test set with logits; selections by set and case."""
 
-    def __init__(self, rows, logits, fold):
+    def __init__(self, rows, logits):
         self.rows, self.z = rows, logits
         self.group = np.array([r["set"] for r in rows])
         self.case = np.array([r["case"] for r in rows])
@@ -76,7 +76,7 @@ def proportion(hit: np.ndarray) -> dict:
     return {"value": float(hit.mean()) if len(hit) else None, "lower": lower, "upper": upper, "n": int(len(hit))}
 
 
-def figures(t: Table, speaks: np.ndarray, final: dict) -> dict:
+def figures(t: Table, speaks: np.ndarray) -> dict:
     """All figures of the card from the cross-fitted decisions."""
     refused = speaks.any(1)
     out = {"false_refusals": [], "cases": [], "by_reason_on_good": {}}
@@ -129,12 +129,12 @@ def main():
     kept = WORK / "cache" / f"logits_{a.checkpoints.replace(',', '_')}_{a.fold}_{not a.no_flip}.npy"
     if not (kept.exists() and len(np.load(kept)) == len(rows)) or kept.stat().st_mtime < (WORK / a.checkpoints.split(",")[-1]).stat().st_mtime:
         np.save(kept, logits_of(gate, inputs))
-    t = Table(rows, np.load(kept), a.fold)
+    t = Table(rows, np.load(kept))
     speaks = np.zeros((len(rows), len(REASONS)), bool)
     for h in (0, 1):
         speaks[t.half == h] = fired(t, fit(t, t.half != h))[t.half == h]
     final = fit(t, np.ones(len(rows), bool))
-    out = figures(t, speaks, final)
+    out = figures(t, speaks)
     out.update(checkpoints=a.checkpoints, fold=a.fold, flip=not a.no_flip, fit=final, size=SIZE,
                probability_cut={k: float(sigmoid(final["platt"][k][0] * final["cut"][k] + final["platt"][k][1])) for k in LABELS},
                resubstitution_false_refusals=float(fired(t, final)[t.select(["nih"], ["plain"])].any(1).mean()))

@@ -22,8 +22,8 @@ from sharpness import sharpness
 GOLDEN_FORMULA = ("film(y,x) = 128 + 60*sin(x/23 + 0.4) * cos(y/31 - 0.7) + 40*sin((x + 2*y)/57) + 20*cos(x*y/9000), "
                   "float64, rows y = 0..299, columns x = 0..259; logits are those of film_to_input(film, size)")
 SHARP_FORMULAS = {
-    "fine": "film(y,x) = 128 + 70*sin(x/40)*cos(y/50) + 8*sin(x*0.4 + y*0.3), float64, 600 rows, 500 columns",
-    "smooth": "film(y,x) = 128 + 70*sin(x/40)*cos(y/50) + 8*sin(x*0.04 + y*0.03), float64, 600 rows, 500 columns"}
+    "fine": "film(y,x) = 128 + 70*sin(x/40)*cos(y/50) + 8*sin(x*0.4)*cos(y*0.3), float64, 600 rows, 500 columns",
+    "smooth": "film(y,x) = 128 + 70*sin(x/40)*cos(y/50) + 8*sin(x*0.04)*cos(y*0.03), float64, 600 rows, 500 columns"}
 
 
 def golden_film() -> np.ndarray:
@@ -33,7 +33,7 @@ def golden_film() -> np.ndarray:
 
 def sharp_film(scale: float) -> np.ndarray:
     y, x = np.mgrid[0:600, 0:500].astype(np.float64)
-    return 128 + 70 * np.sin(x / 40) * np.cos(y / 50) + 8 * np.sin((x * 0.4 + y * 0.3) * scale)
+    return 128 + 70 * np.sin(x / 40) * np.cos(y / 50) + 8 * np.sin(x * 0.4 * scale) * np.cos(y * 0.3 * scale)
 
 
 def fuse(module: torch.nn.Module) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from export import write
 from films import FOLDS, WORK
+from made_cases import UNCERTAIN
 from net import LABELS, SIZE
 from sharpness import LONGEST_PX, MINIMUM_MATRIX_PX, STEPS
 
@@ -33,7 +34,7 @@ def yaml_text(f: dict, digest: str, version: str, provisional: bool) -> str:
     on = stated(f)
     rows = []
     for i, k in enumerate(LABELS):
-        case = [c for c in f["cases"] if c["reason"] == k and c["set"] in ("nih", "kermany", "painted")]
+        case = [c for c in f["cases"] if c["reason"] == k and c["set"] in ("nih", "kermany", "painted") and c["case"] not in UNCERTAIN]
         n = sum(c["n"] for c in case)
         sensitivity = sum(c["named"] * c["n"] for c in case) / n
         good = sum(r["n"] for r in f["false_refusals"] if r["stratum"] in ("nih_adult", "nih64"))

@@ -57,6 +57,19 @@ void sharp(const image::Film& film, const infer::Package& gate, Eligibility& res
         reason("blurred", fmt::format("sharpness {:.2f}, at least {:.2f} is needed", measured, *threshold)));
 }
 
+/// An adult by the header is not refused because the picture looks young: the header counts, the doubt is said.
+void trust_age(const Picture& picture, const infer::Package& package, Eligibility& gate) {
+  const std::optional<double>& age = picture.header.age_a;
+  if (!age || !package.minimum_age_a || *age < *package.minimum_age_a) return;
+  const auto child =
+      std::find_if(gate.reasons.begin(), gate.reasons.end(), [](const Ineligibility& r) { return r.code == "child"; });
+  if (child == gate.reasons.end()) return;
+  gate.warnings.push_back(fmt::format("the header says {} years, the picture looks like a child's (probability {:.2f})",
+                                      fixed_text(*age, 0), child->probability.value_or(0)));
+  gate.reasons.erase(child);
+  gate.eligible = gate.reasons.empty();
+}
+
 }  // namespace
 
 Eligibility picture_eligibility(const image::Film& film, const infer::Package& gate) {
@@ -106,7 +119,9 @@ FilmJudgement judge_film(const Picture& picture, const infer::LoadedModel& model
   append(made.eligibility, picture_eligibility(*picture.film(), gate.package()));
   if (!made.eligibility.eligible) return made;
   made.gate_input = infer::film_tensor(*picture.film(), gate.package().input);
-  append(made.eligibility, gate_eligibility(made.gate_input, gate));
+  Eligibility seen = gate_eligibility(made.gate_input, gate);
+  trust_age(picture, model.package(), seen);
+  append(made.eligibility, std::move(seen));
   return made;
 }
 

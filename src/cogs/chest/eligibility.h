@@ -17,6 +17,7 @@ struct FilmJudgement {
   infer::Tensor gate_input;  ///< the film as the gate saw it; empty when the gate was not asked
 };
 /// All three in that order; the net is asked only when nothing before it refused. Reasons of one stage are all given.
+/// A child by the picture who is an adult by the header is a warning, not a refusal.
 FilmJudgement judge_film(const Picture& picture, const infer::LoadedModel& model, const infer::LoadedModel& gate);
 
 }  // namespace rouage::cogs::chest

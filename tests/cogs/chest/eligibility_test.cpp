@@ -93,10 +93,21 @@ TEST(PictureRules, ASmallFilmIsReadButSaidToBeSmall) {
 
 TEST(Gate, GivesEveryRefusalTheMostProbableFirst) {
   const testing::ChestBench bench(0.4, 0.0001);  // refuses everything
-  const Eligibility e = eligible(testing::input_of(testing::adult_film()), bench.context);
+  Picture picture = testing::adult_film();
+  picture.header.age_a.reset();
+  const Eligibility e = eligible(testing::input_of(picture), bench.context);
   EXPECT_FALSE(e.eligible);
   ASSERT_EQ(e.reasons.size(), 3U);
   for (std::size_t i = 1; i < 3; ++i) EXPECT_GE(*e.reasons[i - 1].probability, *e.reasons[i].probability);
+}
+
+TEST(Gate, AnAdultByTheHeaderIsNotRefusedAsAChild) {
+  const testing::ChestBench bench(0.4, 0.0001);
+  const Eligibility e = eligible(testing::input_of(testing::adult_film()), bench.context);
+  ASSERT_EQ(e.reasons.size(), 2U);
+  for (const Ineligibility& r : e.reasons) EXPECT_NE(r.code, "child");
+  ASSERT_EQ(e.warnings.size(), 1U);
+  EXPECT_NE(e.warnings[0].find("54 years"), std::string::npos);
 }
 
 TEST(Gate, IsNotAskedWhenTheHeaderHasRefused) {
