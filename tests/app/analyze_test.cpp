@@ -101,7 +101,7 @@ TEST(Analyze, ExitCodesAreThePublicOnes) {
 
 TEST(Analyze, APictureNeedsAsFilmAndItsTableTellsTheAge) {
   const Folder folder("picture");
-  run("phantom film --out " + (folder / "p.dcm").string() + " --png " + (folder / "child.png").string() + " --columns 300 --rows 300");
+  run("phantom film --out " + (folder / "p.dcm").string() + " --png " + (folder / "child.png").string() + " --columns 512 --rows 512");
   const Outcome without = run("analyze " + (folder / "child.png").string() + " --out " + (folder / "a").string() + " --json");
   EXPECT_EQ(without.exit_code, 1);
   EXPECT_NE(without.err.find("--as-film"), std::string::npos);

@@ -81,7 +81,7 @@ inline std::map<std::string, std::string> tree(const fs::path& folder) {
 }
 
 /// `count` phantoms of a small matrix, each another anatomy.
-inline void make_phantoms(const Folder& folder, int count, int side = 320) {
+inline void make_phantoms(const Folder& folder, int count, int side = 512) {
   for (int i = 1; i <= count; ++i)
     run("phantom film --out " + (folder / ("film" + std::to_string(i) + ".dcm")).string() + " --columns " +
         std::to_string(side) + " --rows " + std::to_string(side) + " --seed " + std::to_string(i));
