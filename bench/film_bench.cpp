@@ -67,7 +67,8 @@ const Sample& analysed() {
 }
 
 void decode(benchmark::State& state) {
-  const Bytes& bytes = film_bytes(static_cast<std::uint32_t>(state.range(0)), static_cast<std::uint32_t>(state.range(1)));
+  const Bytes& bytes =
+      film_bytes(static_cast<std::uint32_t>(state.range(0)), static_cast<std::uint32_t>(state.range(1)));
   for (auto _ : state) benchmark::DoNotOptimize(dicom::read_film(bytes, {}));
 }
 

@@ -1,6 +1,9 @@
 #include "app/analyze.h"
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -14,18 +17,23 @@ namespace fs = std::filesystem;
 namespace {
 
 volatile std::sig_atomic_t g_interrupted = 0;
-extern "C" void interrupt(int) { g_interrupted = 1; }
+extern "C" void interrupt(int) {
+  g_interrupted = 1;
+}
 
 std::string file_safe(const std::string& text) {
   std::string safe;
   for (const char c : text.substr(0, 60)) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+    const bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
     safe += plain ? c : '_';
   }
   return safe.empty() ? "film" : safe;
 }
 
-std::string study_folder(const std::string& study_uid) { return "study-" + sha256(study_uid).short_hex(); }
+std::string study_folder(const std::string& study_uid) {
+  return "study-" + sha256(study_uid).short_hex();
+}
 
 std::vector<std::string> paths_of(const fs::path& folder, const std::vector<std::string>& names) {
   std::vector<std::string> paths;
@@ -118,9 +126,10 @@ class Run {
     if (!outcome.answered) {
       const Error error = Error(ErrorCode::WorkerEnded, outcome.failure).file(input);
       // Not journaled: a second run tries again.
-      return finish(i, "refused",
-                    refused_document(input.string(), options_.settings.cog, "WorkerEnded", error.what(), "", error.remedy()),
-                    error.what());
+      return finish(
+          i, "refused",
+          refused_document(input.string(), options_.settings.cog, "WorkerEnded", error.what(), "", error.remedy()),
+          error.what());
     }
     const JobAnswer answer = parse_answer(outcome.answer);
     JournalEntry entry;

@@ -1,5 +1,6 @@
 /// `rouage analyze`: plan the inputs, let children do the work, publish, tell.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -15,9 +16,9 @@ struct AnalyzeOptions {
   std::string out;
   RunSettings settings;
   bool as_film = false, json = false;
-  std::string table;   ///< CSV with a column `file` and any of patient, study, age, sex, view, accession, date
-  int frame = 0;       ///< 1-based; 0: the only frame
-  int jobs = 0;        ///< children; 0: one a core
+  std::string table;  ///< CSV with a column `file` and any of patient, study, age, sex, view, accession, date
+  int frame = 0;      ///< 1-based; 0: the only frame
+  int jobs = 0;       ///< children; 0: one a core
   std::uint64_t memory_mb = 4096;
   double deadline_s = 300;
 };

@@ -19,17 +19,16 @@ void add_cog_options(CLI::App& command, AnalyzeOptions& options) {
           "--operating-point", [&settings](const std::string& name) { settings.options["operating_point"] = name; },
           "threshold set of the model's card (default: balanced)")
       ->check(CLI::IsMember({"balanced", "sensitive"}));
-  command
-      .add_option_function<std::string>(
-          "--model", [&settings](const std::string& package) { settings.packages["rouage-chest"] = package; },
-          "another model package instead of rouage-chest (folder or name)");
+  command.add_option_function<std::string>(
+      "--model", [&settings](const std::string& package) { settings.packages["rouage-chest"] = package; },
+      "another model package instead of rouage-chest (folder or name)");
   command
       .add_option_function<std::string>(
           "--explain", [&settings](const std::string& labels) { settings.options["explain"] = labels; },
           "also keep the maps of these outputs (comma between; all): positive findings have theirs anyway")
       ->type_name("LABELS");
-  command.add_flag_callback("--guided", [&settings] { settings.options["guided"] = "on"; },
-                            "finer maps by guided gradients (slower)");
+  command.add_flag_callback(
+      "--guided", [&settings] { settings.options["guided"] = "on"; }, "finer maps by guided gradients (slower)");
   command.add_option("--provider", settings.provider, "execution provider: cpu, cuda, tensorrt, openvino")
       ->capture_default_str();
 }
@@ -56,11 +55,13 @@ void add_analyze(CLI::App& program, int& exit_code) {
   command->add_option("PATH", options->paths, "DICOM files or folders; PNG and JPEG with --as-film")->required();
   command->add_option("--out", options->out, "folder for the results")->required();
   command->add_flag("--as-film", options->as_film, "take PNG and JPEG pictures as films");
-  command->add_option("--table", options->table,
-                      "CSV about pictures: column file, and any of patient, study, age (years), sex, view, accession, date");
-  command->add_option("--frame", options->frame, "the frame to read of a multi-frame file, from 1")->check(CLI::PositiveNumber);
-  command->add_flag_callback("--no-pictures", [options] { options->settings.pictures = false; },
-                             "write no secondary capture and no PNG");
+  command->add_option(
+      "--table", options->table,
+      "CSV about pictures: column file, and any of patient, study, age (years), sex, view, accession, date");
+  command->add_option("--frame", options->frame, "the frame to read of a multi-frame file, from 1")
+      ->check(CLI::PositiveNumber);
+  command->add_flag_callback(
+      "--no-pictures", [options] { options->settings.pictures = false; }, "write no secondary capture and no PNG");
   command->add_flag("--json", options->json, "one JSON document a line on standard output (docs/formats/analyze.md)");
   add_cog_options(*command, *options);
   add_machine_options(*command, *options);

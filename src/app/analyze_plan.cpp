@@ -1,4 +1,7 @@
 #include <charconv>
+#include <filesystem>
+#include <map>
+#include <optional>
 
 #include "app/analyze.h"
 #include "base/error.h"
@@ -11,7 +14,8 @@ namespace {
 /// The --table rows by file name: the whole relative path first, the bare name where that is not found.
 class FactsTable {
  public:
-  FactsTable(CsvTable table, const fs::path& path) : table_(std::move(table)), path_(path), folder_(path.parent_path()) {
+  FactsTable(CsvTable table, const fs::path& path)
+      : table_(std::move(table)), path_(path), folder_(path.parent_path()) {
     const int file = table_.column("file");
     if (file < 0) throw Error(ErrorCode::TableInvalid, "no column is called file").file(path);
     for (std::size_t i = 0; i < table_.rows.size(); ++i) {
@@ -22,12 +26,14 @@ class FactsTable {
 
   /// Cells are read when their film comes: a row that no input needs is not judged.
   dicom::PictureFacts find(const fs::path& input) const {
-    const fs::path relative = fs::absolute(input).lexically_normal().lexically_relative(fs::absolute(folder_).lexically_normal());
+    const fs::path relative =
+        fs::absolute(input).lexically_normal().lexically_relative(fs::absolute(folder_).lexically_normal());
     for (const std::string& name : {relative.string(), input.string(), input.filename().string()})
       if (const auto found = rows_.find(name); found != rows_.end()) try {
           return facts_of(table_, table_.rows[found->second]);
         } catch (const Error& error) {
-          throw Error(ErrorCode::TableInvalid, "row " + std::to_string(found->second + 2) + ": " + error.detail()).file(path_);
+          throw Error(ErrorCode::TableInvalid, "row " + std::to_string(found->second + 2) + ": " + error.detail())
+              .file(path_);
         }
     return {};
   }
@@ -38,8 +44,13 @@ class FactsTable {
       const int column = table.column(name);
       return column < 0 ? std::string() : std::string(trimmed(row[static_cast<std::size_t>(column)]));
     };
-    dicom::PictureFacts facts{.patient_id = cell("patient"), .study_id = cell("study"), .sex = cell("sex"),
-                              .view = cell("view"), .accession = cell("accession"), .study_date = cell("date"), .age_a = {}};
+    dicom::PictureFacts facts{.patient_id = cell("patient"),
+                              .study_id = cell("study"),
+                              .sex = cell("sex"),
+                              .view = cell("view"),
+                              .accession = cell("accession"),
+                              .study_date = cell("date"),
+                              .age_a = {}};
     if (const std::string age = cell("age"); !age.empty()) facts.age_a = age_of(age);
     return facts;
   }
@@ -70,7 +81,8 @@ class FactsTable {
 };
 
 bool inside(const fs::path& file, const fs::path& folder) {
-  const auto relative = fs::absolute(file).lexically_normal().lexically_relative(fs::absolute(folder).lexically_normal());
+  const auto relative =
+      fs::absolute(file).lexically_normal().lexically_relative(fs::absolute(folder).lexically_normal());
   return !relative.empty() && *relative.begin() != "..";
 }
 
@@ -95,8 +107,8 @@ std::vector<PlannedInput> plan_inputs(const AnalyzeOptions& options) {
       PlannedInput input;
       input.job.path = path;
       input.problem_message = error.what();
-      input.problem = refused_document(path, options.settings.cog, std::string(error_entry(error.code()).name), error.what(),
-                                       error.tag(), error.remedy());
+      input.problem = refused_document(path, options.settings.cog, std::string(error_entry(error.code()).name),
+                                       error.what(), error.tag(), error.remedy());
       inputs.push_back(std::move(input));
     }
   }

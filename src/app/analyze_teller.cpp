@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "app/analyze.h"
@@ -23,7 +25,8 @@ std::string age_text(const Json& document) {
   for (const Json& m : document.value("measurements", Json::array()))
     if (m.value("name", "") == "estimated_age") {
       std::string text = fixed_text(m.value("value", 0.0), 0);
-      if (m.contains("uncertainty") && m["uncertainty"].is_number()) text += " ± " + fixed_text(m["uncertainty"].get<double>(), 0);
+      if (m.contains("uncertainty") && m["uncertainty"].is_number())
+        text += " ± " + fixed_text(m["uncertainty"].get<double>(), 0);
       return text;
     }
   return "";
@@ -41,7 +44,8 @@ std::string positives_text(const Json& document, const std::string& language) {
   std::stable_sort(positives.begin(), positives.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   std::string text;
   constexpr std::size_t kShown = 4;
-  for (std::size_t i = 0; i < std::min(kShown, positives.size()); ++i) text += (i > 0 ? ", " : "") + positives[i].second;
+  for (std::size_t i = 0; i < std::min(kShown, positives.size()); ++i)
+    text += (i > 0 ? ", " : "") + positives[i].second;
   if (positives.size() > kShown) text += ", +" + std::to_string(positives.size() - kShown);
   return text;
 }
@@ -53,7 +57,8 @@ std::string score_text(const Json& document, const char* name) {
 
 std::string detailed(const Json& document, const std::string& language) {
   std::string text = "\n" + document.value("input", "") + "\n";
-  if (document.value("status", "") != "done") return text + "  " + document.value("status", "") + ": " + document.value("reason", "") + "\n";
+  if (document.value("status", "") != "done")
+    return text + "  " + document.value("status", "") + ": " + document.value("reason", "") + "\n";
   TextTable table({page::text(language, "column.finding"), page::text(language, "column.probability"), ""}, "<><");
   table.row({page::label_text(language, "remarkable"), score_text(document, "remarkable"), ""});
   std::vector<Json> findings;
@@ -68,7 +73,8 @@ std::string detailed(const Json& document, const std::string& language) {
   if (const std::string age = age_text(document); !age.empty())
     table.row({page::label_text(language, "estimated_age"), age, ""});
   text += table.text();
-  for (const Json& warning : document.value("warnings", Json::array())) text += "  ! " + warning.get<std::string>() + "\n";
+  for (const Json& warning : document.value("warnings", Json::array()))
+    text += "  ! " + warning.get<std::string>() + "\n";
   return text;
 }
 
@@ -108,11 +114,12 @@ void Teller::close() {
   }
   fmt::print("{}{}\n", details, details.empty() ? "" : "\n");
   fmt::print("{}\n", table.text());
-  fmt::print("{}\n{}\n", page::text(language, "summary",
-                                    {{"done", std::to_string(counts["done"])},
-                                     {"ineligible", std::to_string(counts["ineligible"])},
-                                     {"refused", std::to_string(counts["refused"])},
-                                     {"out", options_.out}}),
+  fmt::print("{}\n{}\n",
+             page::text(language, "summary",
+                        {{"done", std::to_string(counts["done"])},
+                         {"ineligible", std::to_string(counts["ineligible"])},
+                         {"refused", std::to_string(counts["refused"])},
+                         {"out", options_.out}}),
              page::text(language, "research_only"));
 }
 

@@ -1,6 +1,7 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 

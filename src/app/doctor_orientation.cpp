@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "app/doctor.h"
 #include "app/phantom_header.h"
@@ -80,8 +82,8 @@ std::string near_truth(const std::vector<dicom::GraphicShape>& shapes, const ima
   throw Error(ErrorCode::DoctorFailed, fmt::format("no shape at the truth among {}", shapes.size()));
 }
 
-/// Difference of the picture's film area with the film, as it is and mirrored. page::draw_film puts the film at the left
-/// edge, its longer side film_side, between two banners of equal height.
+/// Difference of the picture's film area with the film, as it is and mirrored. page::draw_film puts the film at the
+/// left edge, its longer side film_side, between two banners of equal height.
 std::string not_mirrored(const image::Picture& picture, const image::Film& film) {
   const std::uint32_t side = page::DrawOptions{}.film_side;
   const double scale = static_cast<double>(side) / film.rows;
@@ -152,12 +154,12 @@ std::vector<DoctorLine> examine_orientation(const fs::path& scratch) {
     const auto files = results::film_results(picture, result_at(nodule, picture.header), {});
     for (const results::ResultFile& file : files)
       if (file.role == "sr" || file.role == "cad_sr" || file.role == "seg" || file.role == "gsps")
-        lines.push_back(examine("left_" + file.role, [&] { return near_truth(dicom::read_shapes(file.bytes), nodule); }));
+        lines.push_back(
+            examine("left_" + file.role, [&] { return near_truth(dicom::read_shapes(file.bytes), nodule); }));
     for (const results::ResultFile& file : files)
       if (file.role == "picture")
-        lines.push_back(examine("left_picture", [&] {
-          return not_mirrored(image::read_png(file.bytes, 100'000'000), *picture.film());
-        }));
+        lines.push_back(examine(
+            "left_picture", [&] { return not_mirrored(image::read_png(file.bytes, 100'000'000), *picture.film()); }));
     lines.push_back(examine("left_code", [&] { return laterality_said(files); }));
   } catch (const std::exception& error) {
     lines.push_back({"left", false, error.what()});

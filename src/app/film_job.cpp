@@ -1,6 +1,7 @@
 #include "app/film_job.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -41,7 +42,8 @@ JobAnswer refused_on_error(const fs::path& input, const std::string& cog, const 
   } catch (Error& error) {
     return refusal(input.string(), cog, error.file(input));
   } catch (const std::bad_alloc&) {
-    return refusal(input.string(), cog, Error(ErrorCode::ImageTooLarge, "the worker's memory limit was reached").file(input));
+    return refusal(input.string(), cog,
+                   Error(ErrorCode::ImageTooLarge, "the worker's memory limit was reached").file(input));
   } catch (const std::exception& error) {
     return refusal(input.string(), cog, Error(ErrorCode::Internal, error.what()).file(input));
   }
@@ -83,8 +85,9 @@ Workshop::Workshop(RunSettings settings) : settings_(std::move(settings)), cog_(
   for (const std::string& name : cog_->packages) {
     const auto chosen = settings_.packages.find(name);
     const std::string wanted = chosen == settings_.packages.end() ? name : chosen->second;
-    models_[name] = infer::load(infer::read_package(infer::find_package(wanted, folders)),
-                                {.threads = settings_.threads, .arena = true, .provider = settings_.provider, .spin = false});
+    models_[name] =
+        infer::load(infer::read_package(infer::find_package(wanted, folders)),
+                    {.threads = settings_.threads, .arena = true, .provider = settings_.provider, .spin = false});
   }
 }
 
@@ -117,13 +120,15 @@ JobAnswer Workshop::film_or_throw(const FilmJob& job, const fs::path& folder) co
   answer.study_instance_uid = picture.header.study_instance_uid;
   answer.sop_instance_uid = picture.header.sop_instance_uid;
   answer.document = with_objects(
-      results::analyze_json(result, {job.path.string(), {}, {}, answer.study_instance_uid, answer.sop_instance_uid}), files);
+      results::analyze_json(result, {job.path.string(), {}, {}, answer.study_instance_uid, answer.sop_instance_uid}),
+      files);
   answer.files = write_files(files, folder);
   write_results_json(answer, folder, job.path.string());
   return answer;
 }
 
-JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::path>& films, const fs::path& folder) const {
+JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::path>& films,
+                          const fs::path& folder) const {
   return refused_on_error(study_uid, settings_.cog, [&] {
     std::vector<results::FilmSummary> summaries;
     std::vector<cogs::CogResult> film_results;
@@ -144,8 +149,7 @@ JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::pa
     JobAnswer answer;
     answer.status = study_result.status == cogs::Status::done ? "done" : "ineligible";
     answer.study_instance_uid = study_uid;
-    answer.document =
-        with_objects(results::analyze_json(study_result, {study_uid, inputs, {}, study_uid, ""}), files);
+    answer.document = with_objects(results::analyze_json(study_result, {study_uid, inputs, {}, study_uid, ""}), files);
     answer.files = write_files(files, folder);
     write_results_json(answer, folder, study_uid);
     return answer;

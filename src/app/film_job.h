@@ -1,10 +1,12 @@
-/// One film from file to result files: what a child process does for one request, and what `analyze` knows of the answer.
+/// One film from file to result files: what a child process does for one request, and what `analyze` knows of the
+/// answer.
 ///
 /// The parent sends one JSON line a job to the child's standard input and reads one JSON line back:
 ///   {"kind":"film","path":...,"folder":...,...}  ->  {"status":"done","document":{...},"files":[...],...}
 ///   {"kind":"study","study":...,"films":[...],"folder":...}  ->  the same
 /// The folder is a staging folder of the parent's: the child only writes into it, the parent publishes it.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -23,9 +25,9 @@ struct RunSettings {
   std::string cog = "chest";
   std::string language = "en";
   std::string provider = "cpu";
-  std::vector<std::string> model_folders;          ///< searched for packages, in order
-  std::map<std::string, std::string> packages;     ///< a cog's package name -> folder to use instead
-  std::map<std::string, std::string> options;      ///< handed to the cog, e.g. operating_point
+  std::vector<std::string> model_folders;       ///< searched for packages, in order
+  std::map<std::string, std::string> packages;  ///< a cog's package name -> folder to use instead
+  std::map<std::string, std::string> options;   ///< handed to the cog, e.g. operating_point
   bool pictures = true;
   int threads = 1;
   std::uint64_t max_file_mb = 1024;
@@ -40,12 +42,12 @@ struct FilmJob {
 
 /// A finished film or study, as the parent sees it.
 struct JobAnswer {
-  std::string status;          ///< done, ineligible, refused
-  std::string document;        ///< the analyze document (one line of JSON), outputs left empty
+  std::string status;              ///< done, ineligible, refused
+  std::string document;            ///< the analyze document (one line of JSON), outputs left empty
   std::vector<std::string> files;  ///< names in the folder
   std::string study_instance_uid, sop_instance_uid;
-  std::string error_code;      ///< refused only: the name in errors.toml
-  std::string message;         ///< refused only: one line
+  std::string error_code;  ///< refused only: the name in errors.toml
+  std::string message;     ///< refused only: one line
 };
 
 /// The models and the cog of a run, loaded once a process.
@@ -87,6 +89,7 @@ std::string document_reason(const std::string& document);
 std::string with_objects(const std::string& document, const std::vector<results::ResultFile>& files);
 std::vector<results::ResultFile> document_objects(const std::string& document);
 /// A document with its `input` and `outputs` set.
-std::string with_outputs(const std::string& document, const std::string& input, const std::vector<std::string>& outputs);
+std::string with_outputs(const std::string& document, const std::string& input,
+                         const std::vector<std::string>& outputs);
 
 }  // namespace rouage::app

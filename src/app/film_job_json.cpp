@@ -1,3 +1,5 @@
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "app/film_job.h"
@@ -28,12 +30,9 @@ dicom::PictureFacts facts_from_json(const Json& json) {
 }
 
 std::string answer_line(const JobAnswer& answer) {
-  return Json{{"status", answer.status},
-              {"document", answer.document},
-              {"files", answer.files},
-              {"study", answer.study_instance_uid},
-              {"sop", answer.sop_instance_uid},
-              {"error", answer.error_code},
+  return Json{{"status", answer.status},        {"document", answer.document},
+              {"files", answer.files},          {"study", answer.study_instance_uid},
+              {"sop", answer.sop_instance_uid}, {"error", answer.error_code},
               {"message", answer.message}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -47,9 +46,15 @@ std::string text_of(const std::string& document, const char* key) {
 }  // namespace
 
 std::string settings_to_json(const RunSettings& s) {
-  return Json{{"cog", s.cog},           {"language", s.language},           {"provider", s.provider},
-              {"packages", s.packages}, {"model_folders", s.model_folders}, {"options", s.options},
-              {"pictures", s.pictures}, {"threads", s.threads},             {"max_file_mb", s.max_file_mb}}
+  return Json{{"cog", s.cog},
+              {"language", s.language},
+              {"provider", s.provider},
+              {"packages", s.packages},
+              {"model_folders", s.model_folders},
+              {"options", s.options},
+              {"pictures", s.pictures},
+              {"threads", s.threads},
+              {"max_file_mb", s.max_file_mb}}
       .dump();
 }
 
@@ -130,9 +135,13 @@ std::string refused_document(const std::string& input, const std::string& cog, c
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string document_input(const std::string& document) { return text_of(document, "input"); }
+std::string document_input(const std::string& document) {
+  return text_of(document, "input");
+}
 
-std::string document_reason(const std::string& document) { return text_of(document, "reason"); }
+std::string document_reason(const std::string& document) {
+  return text_of(document, "reason");
+}
 
 std::string with_objects(const std::string& document, const std::vector<results::ResultFile>& files) {
   Json json = Json::parse(document);
@@ -164,7 +173,8 @@ std::vector<results::ResultFile> document_objects(const std::string& document) {
   return files;
 }
 
-std::string with_outputs(const std::string& document, const std::string& input, const std::vector<std::string>& outputs) {
+std::string with_outputs(const std::string& document, const std::string& input,
+                         const std::vector<std::string>& outputs) {
   Json json = Json::parse(document);
   json["input"] = input;
   json["outputs"] = outputs;

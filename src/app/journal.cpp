@@ -1,5 +1,8 @@
 #include "app/journal.h"
 
+#include <filesystem>
+#include <optional>
+
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
@@ -27,9 +30,15 @@ std::optional<FileState> state_of(const fs::path& path) {
 }
 
 Json to_json(const JournalEntry& entry) {
-  return {{"format", kFormat},          {"key", entry.key},       {"size", entry.size},
-          {"modified_ns", entry.modified_ns}, {"status", entry.status}, {"folder", entry.folder},
-          {"files_digest", entry.files_digest}, {"study", entry.study_instance_uid}, {"document", entry.document}};
+  return {{"format", kFormat},
+          {"key", entry.key},
+          {"size", entry.size},
+          {"modified_ns", entry.modified_ns},
+          {"status", entry.status},
+          {"folder", entry.folder},
+          {"files_digest", entry.files_digest},
+          {"study", entry.study_instance_uid},
+          {"document", entry.document}};
 }
 
 JournalEntry from_json(const Json& json) {
@@ -59,7 +68,9 @@ Journal::Journal(fs::path out) : out_(std::move(out)), path_(out_ / ".rouage" / 
       const std::string key = entry.key;
       entries_[key] = std::move(entry);
     } catch (const Json::exception& error) {
-      throw Error(ErrorCode::TableInvalid, error.what()).file(path_).remedy("give another --out, or remove this journal");
+      throw Error(ErrorCode::TableInvalid, error.what())
+          .file(path_)
+          .remedy("give another --out, or remove this journal");
     }
   }
 }

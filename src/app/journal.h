@@ -3,6 +3,7 @@
 /// OUT/.rouage/journal.jsonl, one line an input, flushed to the disk after the film's folder is in place. An entry
 /// counts only while the files that it names are there with the recorded digest (a power cut may have emptied them).
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -12,11 +13,11 @@
 namespace rouage::app {
 
 struct JournalEntry {
-  std::string key;       ///< input path, its facts, settings, cog, models
+  std::string key;  ///< input path, its facts, settings, cog, models
   std::uint64_t size = 0;
   std::int64_t modified_ns = 0;
-  std::string status;    ///< done, ineligible, refused
-  std::string folder;    ///< relative to OUT; "" for a refused input
+  std::string status;  ///< done, ineligible, refused
+  std::string folder;  ///< relative to OUT; "" for a refused input
   std::string files_digest;
   std::string study_instance_uid;
   std::string document;  ///< the line printed by --json

@@ -1,5 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -18,11 +21,18 @@ struct ModelArguments {
   bool json = false;
 };
 
-std::vector<fs::path> model_folders() { return {product_folder() / "models"}; }
+std::vector<fs::path> model_folders() {
+  return {product_folder() / "models"};
+}
 
 Json summary_of(const infer::Package& package) {
-  return {{"name", package.name},   {"version", package.version}, {"cog", package.cog},      {"maker", package.maker},
-          {"licence", package.licence}, {"digest", package.digest},   {"folder", package.folder.string()}};
+  return {{"name", package.name},
+          {"version", package.version},
+          {"cog", package.cog},
+          {"maker", package.maker},
+          {"licence", package.licence},
+          {"digest", package.digest},
+          {"folder", package.folder.string()}};
 }
 
 int list_models(bool as_json) {
@@ -75,9 +85,14 @@ int show_model(const ModelArguments& arguments) {
     for (const infer::PackageOutput& output : package.outputs) json["outputs"].push_back(output_json(output));
     json["performance"] = Json::array();
     for (const infer::PackageFigure& figure : package.performance)
-      json["performance"].push_back({{"figure", figure.figure}, {"label", figure.label}, {"stratum", figure.stratum},
-                                     {"value", figure.estimate.value}, {"lower", figure.estimate.lower},
-                                     {"upper", figure.estimate.upper}, {"n", figure.n}, {"data", figure.data}});
+      json["performance"].push_back({{"figure", figure.figure},
+                                     {"label", figure.label},
+                                     {"stratum", figure.stratum},
+                                     {"value", figure.estimate.value},
+                                     {"lower", figure.estimate.lower},
+                                     {"upper", figure.estimate.upper},
+                                     {"n", figure.n},
+                                     {"data", figure.data}});
     fmt::print("{}\n", json.dump());
     return 0;
   }
@@ -94,7 +109,8 @@ int show_model(const ModelArguments& arguments) {
   TextTable figures({"figure", "label", "stratum", "value", "95 % interval", "n"}, "<<<>>>");
   for (const infer::PackageFigure& figure : package.performance)
     figures.row({figure.figure, figure.label, figure.stratum, fixed_text(figure.estimate.value, 3),
-                 fixed_text(figure.estimate.lower, 3) + " to " + fixed_text(figure.estimate.upper, 3), std::to_string(figure.n)});
+                 fixed_text(figure.estimate.lower, 3) + " to " + fixed_text(figure.estimate.upper, 3),
+                 std::to_string(figure.n)});
   fmt::print("{}\n{}", outputs.text(), figures.text());
   return 0;
 }
@@ -128,8 +144,8 @@ int import_model(const ModelArguments& arguments) {
   if (arguments.json)
     fmt::print("{}\n", summary_of(package).dump());
   else
-    fmt::print("{}: package {} {} (digest {})\nuse it: rouage analyze FILM --out DIR --model {}\n", arguments.out, package.name,
-               package.version, package.digest.substr(0, 16), arguments.out);
+    fmt::print("{}: package {} {} (digest {})\nuse it: rouage analyze FILM --out DIR --model {}\n", arguments.out,
+               package.name, package.version, package.digest.substr(0, 16), arguments.out);
   return 0;
 }
 
@@ -141,7 +157,9 @@ void add_import(CLI::App& model, const std::shared_ptr<ModelArguments>& argument
   command->add_option("ONNX", arguments->onnx, "the exported file")->required();
   command->add_option("--out", arguments->out, "the package folder to make")->required();
   command->add_option("--name", arguments->name, "the package's name");
-  command->add_option("--pixel-scale", arguments->pixel_scale, "the scale on which the net was trained: checked, not believed")
+  command
+      ->add_option("--pixel-scale", arguments->pixel_scale,
+                   "the scale on which the net was trained: checked, not believed")
       ->check(CLI::IsMember({"1024", "255", "unit", "standardise"}))
       ->capture_default_str();
   command->add_flag("--json", arguments->json, "JSON on standard output");
@@ -151,7 +169,8 @@ void add_import(CLI::App& model, const std::shared_ptr<ModelArguments>& argument
 }  // namespace
 
 void add_model(CLI::App& program, int& exit_code) {
-  CLI::App* model = program.add_subcommand("model", "Model packages: list, show, check, import. Docs: docs/commands/model.md");
+  CLI::App* model =
+      program.add_subcommand("model", "Model packages: list, show, check, import. Docs: docs/commands/model.md");
   model->require_subcommand(1);
   const auto arguments = std::make_shared<ModelArguments>();
 
@@ -164,7 +183,8 @@ void add_model(CLI::App& program, int& exit_code) {
   show->add_flag("--json", arguments->json, "JSON on standard output");
   show->callback([arguments, &exit_code] { exit_code = show_model(*arguments); });
 
-  CLI::App* check = model->add_subcommand("check", "Digests, shapes, answers on synthetic films; exit 1 when one fails");
+  CLI::App* check =
+      model->add_subcommand("check", "Digests, shapes, answers on synthetic films; exit 1 when one fails");
   check->add_option("PACKAGE", arguments->package, "name or folder")->required();
   check->add_option("--provider", arguments->provider, "execution provider")->capture_default_str();
   check->add_flag("--json", arguments->json, "JSON on standard output");

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <optional>
 
 #include "app/commands.h"
 #include "app/phantom_header.h"
@@ -41,7 +42,8 @@ int make_phantom(PhantomArguments& arguments) {
   write_file_atomic(arguments.out, phantom_dicom(phantom));
   if (!arguments.png.empty()) {
     Bytes grey(phantom.film.values.size());
-    for (std::size_t i = 0; i < grey.size(); ++i) grey[i] = static_cast<std::uint8_t>(std::lround(phantom.film.values[i] * 255));
+    for (std::size_t i = 0; i < grey.size(); ++i)
+      grey[i] = static_cast<std::uint8_t>(std::lround(phantom.film.values[i] * 255));
     write_file_atomic(arguments.png, image::write_png(phantom.film.columns, phantom.film.rows, 1, grey,
                                                       {{"Comment", "synthetic phantom film made by rouage"}}));
   }
@@ -50,11 +52,14 @@ int make_phantom(PhantomArguments& arguments) {
     std::printf("%s\n", truth.c_str());
     return 0;
   }
-  std::printf("%s: synthetic phantom film, %u x %u, cardiothoracic ratio %.2f\n", arguments.out.c_str(), phantom.film.columns,
-              phantom.film.rows, phantom.cardiothoracic_ratio);
+  std::printf("%s: synthetic phantom film, %u x %u, cardiothoracic ratio %.2f\n", arguments.out.c_str(),
+              phantom.film.columns, phantom.film.rows, phantom.cardiothoracic_ratio);
   for (const image::PhantomTruth& row : phantom.truth)
     std::printf("  %-14s %-6s box [%.0f, %.0f, %.0f, %.0f]\n", row.label.c_str(),
-                !row.side ? "" : *row.side == image::Side::left ? "left" : "right", row.x0, row.y0, row.x1, row.y1);
+                !row.side                        ? ""
+                : *row.side == image::Side::left ? "left"
+                                                 : "right",
+                row.x0, row.y0, row.x1, row.y1);
   return 0;
 }
 
@@ -63,7 +68,8 @@ int make_phantom(PhantomArguments& arguments) {
 void add_phantom(CLI::App& program, int& exit_code) {
   CLI::App* group = program.add_subcommand("phantom", "Digital objects with known truth (synthetic)");
   group->require_subcommand(1);
-  CLI::App* film = group->add_subcommand("film", "A chest film of a mathematical patient. Docs: docs/commands/phantom.md");
+  CLI::App* film =
+      group->add_subcommand("film", "A chest film of a mathematical patient. Docs: docs/commands/phantom.md");
   const auto arguments = std::make_shared<PhantomArguments>();
   image::PhantomOptions& options = arguments->film;
   const auto side = CLI::IsMember({"left", "right"});
@@ -73,10 +79,12 @@ void add_phantom(CLI::App& program, int& exit_code) {
   film->add_option("--rows", options.rows, "height in pixels")->capture_default_str();
   film->add_option("--width-mm", options.width_mm, "width at the detector, mm")->capture_default_str();
   film->add_option("--seed", options.seed, "anatomy's variation and noise")->capture_default_str();
-  film->add_option("--nodule", arguments->nodules, "X,Y,DIAMETER in mm from the centre, +X to the patient's left; may be repeated");
+  film->add_option("--nodule", arguments->nodules,
+                   "X,Y,DIAMETER in mm from the centre, +X to the patient's left; may be repeated");
   film->add_option("--effusion", arguments->effusion, "left or right")->check(side);
   film->add_option("--pneumothorax", arguments->pneumothorax, "left or right")->check(side);
-  film->add_option("--skin-fold", arguments->skin_fold, "left or right: looks like a pneumothorax and is none")->check(side);
+  film->add_option("--skin-fold", arguments->skin_fold, "left or right: looks like a pneumothorax and is none")
+      ->check(side);
   film->add_flag("--cardiomegaly", options.cardiomegaly, "a large heart");
   film->add_option("--noise", options.noise, "quantum noise, 1: a usual dose, 0: none")->capture_default_str();
   film->add_flag("--no-marker", arguments->no_marker, "without the lead L at the patient's left");

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -157,7 +158,9 @@ void WorkerPool::run(std::size_t count, const std::function<std::string(std::siz
         const std::size_t item = child->item;
         end(*child);
         --running;
-        done(item, {.answered = false, .answer = {}, .failure = "took longer than " + number_text(options_.deadline_s) + " s"});
+        done(item, {.answered = false,
+                    .answer = {},
+                    .failure = "took longer than " + number_text(options_.deadline_s) + " s"});
       }
   }
 }

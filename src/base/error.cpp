@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include <filesystem>
+
 namespace rouage {
 
 const ErrorEntry& error_entry(ErrorCode code) {
@@ -8,7 +10,9 @@ const ErrorEntry& error_entry(ErrorCode code) {
   return kErrorTable.front();
 }
 
-Error::Error(ErrorCode code, std::string detail) : code_(code), detail_(std::move(detail)) { compose(); }
+Error::Error(ErrorCode code, std::string detail) : code_(code), detail_(std::move(detail)) {
+  compose();
+}
 
 Error& Error::file(const std::filesystem::path& path) {
   if (file_.empty()) file_ = path.string();
@@ -28,7 +32,9 @@ Error& Error::remedy(std::string_view remedy) {
   return *this;
 }
 
-std::string Error::remedy() const { return remedy_.empty() ? std::string(error_entry(code_).remedy_en) : remedy_; }
+std::string Error::remedy() const {
+  return remedy_.empty() ? std::string(error_entry(code_).remedy_en) : remedy_;
+}
 
 void Error::compose() {
   what_.clear();

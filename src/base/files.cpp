@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <span>
 #include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -15,7 +18,9 @@ namespace rouage {
 namespace fs = std::filesystem;
 namespace {
 
-std::string last_error() { return std::generic_category().message(errno); }
+std::string last_error() {
+  return std::generic_category().message(errno);
+}
 
 /// A descriptor that closes itself.
 class Descriptor {
@@ -24,6 +29,7 @@ class Descriptor {
   ~Descriptor() {
     if (value_ >= 0) ::close(value_);
   }
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return value_; }
@@ -40,6 +46,30 @@ void write_all(const Descriptor& file, std::span<const std::uint8_t> bytes, cons
     if (written <= 0) throw Error(ErrorCode::FileUnwritable, last_error()).file(path);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
+}
+
+/// A regular file opened for reading, and its size.
+Descriptor opened(const fs::path& path, std::uint64_t& size) {
+  Descriptor file(path, O_RDONLY);
+  struct stat info {};
+  if (!file.open() || ::fstat(file.get(), &info) != 0) throw Error(ErrorCode::FileMissing, last_error()).file(path);
+  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::FileMissing, "not a regular file").file(path);
+  size = static_cast<std::uint64_t>(info.st_size);
+  return file;
+}
+
+Bytes read_bytes(const Descriptor& file, std::size_t size, const fs::path& path) {
+  Bytes bytes(size);
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::FileMissing, last_error()).file(path);
+    if (got == 0) break;  // the file became shorter meanwhile
+    done += static_cast<std::size_t>(got);
+  }
+  bytes.resize(done);
+  return bytes;
 }
 
 void make_folder(const fs::path& folder) {
@@ -77,25 +107,18 @@ void collect(const fs::path& folder, std::vector<fs::path>& files) {
 }  // namespace
 
 Bytes read_file(const fs::path& path, std::uint64_t cap_bytes) {
-  const Descriptor file(path, O_RDONLY);
-  struct stat info {};
-  if (!file.open() || ::fstat(file.get(), &info) != 0) throw Error(ErrorCode::FileMissing, last_error()).file(path);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::FileMissing, "not a regular file").file(path);
-  const auto size = static_cast<std::uint64_t>(info.st_size);
+  std::uint64_t size = 0;
+  const Descriptor file = opened(path, size);
   if (size > cap_bytes)
     throw Error(ErrorCode::FileTooLarge, std::to_string(size) + " bytes, the limit is " + std::to_string(cap_bytes))
         .file(path);
-  Bytes bytes(size);
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t got = ::read(file.get(), bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(ErrorCode::FileMissing, last_error()).file(path);
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-  }
-  bytes.resize(done);
-  return bytes;
+  return read_bytes(file, size, path);
+}
+
+Bytes read_file_start(const fs::path& path, std::size_t most) {
+  std::uint64_t size = 0;
+  const Descriptor file = opened(path, size);
+  return read_bytes(file, std::min<std::uint64_t>(size, most), path);
 }
 
 std::string read_text(const fs::path& path, std::uint64_t cap_bytes) {
@@ -127,7 +150,9 @@ void write_file_atomic(const fs::path& path, std::span<const std::uint8_t> bytes
   flush_folder(folder);
 }
 
-void write_file_atomic(const fs::path& path, std::string_view text) { write_file_atomic(path, as_bytes(text)); }
+void write_file_atomic(const fs::path& path, std::string_view text) {
+  write_file_atomic(path, as_bytes(text));
+}
 
 void append_line(const fs::path& path, std::string_view line) {
   if (path.has_parent_path()) make_folder(path.parent_path());
@@ -170,7 +195,9 @@ FolderLock::FolderLock(const fs::path& folder) {
   }
 }
 
-FolderLock::~FolderLock() { ::close(descriptor_); }
+FolderLock::~FolderLock() {
+  ::close(descriptor_);
+}
 
 std::vector<fs::path> files_below(const fs::path& path) {
   std::error_code failure;

@@ -20,6 +20,8 @@ inline constexpr std::uint64_t kMebibyte = 1024 * 1024;
 
 /// Whole file. Errors: FileMissing (absent, a folder, not readable), FileTooLarge (over cap, said before reading).
 Bytes read_file(const std::filesystem::path& path, std::uint64_t cap_bytes);
+/// The first `most` bytes, or all of a shorter file: what a header needs. Errors: FileMissing.
+Bytes read_file_start(const std::filesystem::path& path, std::size_t most);
 std::string read_text(const std::filesystem::path& path, std::uint64_t cap_bytes = 64 * kMebibyte);
 
 /// Written beside its place, flushed to the disk, renamed. Errors: FileUnwritable.
@@ -31,8 +33,9 @@ void write_file(const std::filesystem::path& path, std::span<const std::uint8_t>
 void append_line(const std::filesystem::path& path, std::string_view line);
 
 /// A folder that appears whole or not at all: files go to `staging` (made empty; same file system as the destination),
-/// `publish` renames it into place, making parents and replacing an older folder of that name. Without publish the destructor removes it. Nothing is flushed to the disk: who must
-/// survive a power cut compares digests afterwards, as the journal of `rouage analyze` does.
+/// `publish` renames it into place, making parents and replacing an older folder of that name. Without publish the
+/// destructor removes it. Nothing is flushed to the disk: who must survive a power cut compares digests afterwards, as
+/// the journal of `rouage analyze` does.
 class StagedFolder {
  public:
   explicit StagedFolder(std::filesystem::path staging);

@@ -51,8 +51,8 @@ void ProgressBar::advance(std::size_t done, std::string_view note) {
   const double fraction = static_cast<double>(done) / static_cast<double>(total_);
   const std::string left = done > 0 ? duration_text(elapsed * (1 - fraction) / fraction) : "?";
   const int filled = static_cast<int>(fraction * 24);
-  std::string line = fmt::format("{} [{:=<{}}{:<{}}] {}/{}  left {}  {}", what_, "", filled, "", 24 - filled, done, total_,
-                                 left, note);
+  std::string line = fmt::format("{} [{:=<{}}{:<{}}] {}/{}  left {}  {}", what_, "", filled, "", 24 - filled, done,
+                                 total_, left, note);
   if (line.size() > terminal_columns() - 1) line.resize(terminal_columns() - 1);
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -37,7 +38,8 @@ std::vector<std::string> csv_record(std::string_view text, std::size_t& at, int&
       cells.back() += c;
     }
   }
-  if (quoted) throw Error(ErrorCode::TableInvalid, "a quote is opened and never closed before line " + std::to_string(line));
+  if (quoted)
+    throw Error(ErrorCode::TableInvalid, "a quote is opened and never closed before line " + std::to_string(line));
   return cells;
 }
 
@@ -47,7 +49,9 @@ TextTable::TextTable(std::vector<std::string> headers, std::string alignments) :
   rows_.push_back(std::move(headers));
 }
 
-void TextTable::row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+void TextTable::row(std::vector<std::string> cells) {
+  rows_.push_back(std::move(cells));
+}
 
 std::string TextTable::text() const {
   std::vector<std::size_t> widths;
@@ -90,8 +94,9 @@ CsvTable read_csv(const std::filesystem::path& path) {
       auto cells = csv_record(text, at, line);
       if (cells.size() == 1 && cells[0].empty()) continue;
       if (cells.size() != table.header.size())
-        throw Error(ErrorCode::TableInvalid, "line " + std::to_string(first_line) + " has " + std::to_string(cells.size()) +
-                                                 " cells, the header has " + std::to_string(table.header.size()));
+        throw Error(ErrorCode::TableInvalid, "line " + std::to_string(first_line) + " has " +
+                                                 std::to_string(cells.size()) + " cells, the header has " +
+                                                 std::to_string(table.header.size()));
       table.rows.push_back(std::move(cells));
     }
   } catch (Error& error) {

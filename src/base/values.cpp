@@ -2,8 +2,11 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
 
@@ -63,8 +66,12 @@ std::string decimal_of(std::array<std::uint8_t, 16> number) {
 
 }  // namespace
 
-std::string Digest::hex() const { return hex_of(bytes); }
-std::string Digest::short_hex() const { return hex_of(std::span(bytes).first(8)); }
+std::string Digest::hex() const {
+  return hex_of(bytes);
+}
+std::string Digest::short_hex() const {
+  return hex_of(std::span(bytes).first(8));
+}
 
 Digest sha256(std::span<const std::uint8_t> bytes) {
   Sha256 hash;
@@ -146,7 +153,11 @@ std::vector<std::string> split(std::string_view text, char separator) {
 bool valid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<std::uint8_t>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : (lead >> 5) == 6 ? 2 : (lead >> 4) == 14 ? 3 : (lead >> 3) == 30 ? 4 : 0;
+    const std::size_t length = lead < 0x80         ? 1
+                               : (lead >> 5) == 6  ? 2
+                               : (lead >> 4) == 14 ? 3
+                               : (lead >> 3) == 30 ? 4
+                                                   : 0;
     if (length == 0 || i + length > text.size()) return false;
     std::uint32_t point = length == 1 ? lead : lead & (0xFFU >> (length + 1));
     for (std::size_t k = 1; k < length; ++k) {

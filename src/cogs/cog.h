@@ -7,6 +7,7 @@
 ///   Eligibility e = chest.eligible(input, context);     // a reason, not an exception
 ///   CogResult result = chest.run(input, context);       // ineligible films: status and reason, no findings
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -49,10 +50,10 @@ struct CogResult;
 
 /// Named roles. A cog declares those that it requires; the others may be empty.
 struct CogInput {
-  std::vector<Picture> current;                              ///< the pictures to read
-  std::vector<Picture> companion;                            ///< e.g. the CT of a PET
-  std::vector<std::vector<Picture>> prior;                   ///< earlier examinations, latest first
-  std::vector<Table> tables;                                 ///< clinical data, laboratory, omics, time series
+  std::vector<Picture> current;                                      ///< the pictures to read
+  std::vector<Picture> companion;                                    ///< e.g. the CT of a PET
+  std::vector<std::vector<Picture>> prior;                           ///< earlier examinations, latest first
+  std::vector<Table> tables;                                         ///< clinical data, laboratory, omics, time series
   std::map<std::string, std::shared_ptr<const CogResult>> upstream;  ///< results of other cogs, by cog name
 };
 
@@ -65,7 +66,7 @@ struct OperatingPoint {
   std::string name;
   double threshold = 0.5;  ///< on the calibrated probability; positive when probability >= threshold
   std::optional<double> sensitivity, specificity;
-  std::string set_on;      ///< the data on which it was measured
+  std::string set_on;  ///< the data on which it was measured
 };
 
 /// Stored image's own matrix; (0,0) is the outer corner of the top-left pixel.
@@ -109,7 +110,7 @@ struct Measurement {
   std::string name;  ///< e.g. "estimated_age"
   dicom::Code code;
   double value = 0;
-  std::string unit;  ///< UCUM
+  std::string unit;                   ///< UCUM
   std::optional<double> uncertainty;  ///< one standard deviation, same unit
   std::string uncertainty_source;
 };
@@ -159,8 +160,8 @@ enum class Status { done, ineligible };
 struct CogResult {
   Status status = Status::done;
   Level level = Level::image;
-  std::vector<Ineligibility> reasons;  ///< at least one when ineligible
-  std::vector<Finding> findings;       ///< every label that the model scores, positive or not
+  std::vector<Ineligibility> reasons;    ///< at least one when ineligible
+  std::vector<Finding> findings;         ///< every label that the model scores, positive or not
   std::map<std::string, double> scores;  ///< e.g. "remarkable": 0..1
   std::map<std::string, OperatingPoint> score_operating_points;
   std::vector<Region> regions;

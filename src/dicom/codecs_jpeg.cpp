@@ -3,6 +3,7 @@
 #include <dcmtk/dcmjpeg/djdijg16.h>
 #include <dcmtk/dcmjpeg/djdijg8.h>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "base/error.h"
 #include "dicom/codecs.h"

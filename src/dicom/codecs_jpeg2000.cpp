@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <openjpeg.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 

@@ -5,6 +5,7 @@
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <memory>
 

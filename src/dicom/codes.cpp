@@ -1,7 +1,9 @@
 #include "dicom/code.h"
 #include "dicom/code_rows.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "base/values.h"

@@ -1,5 +1,8 @@
 /// A film of our own making: Computed Radiography (PS3.3 A.2) or Secondary Capture, grey, unsigned.
 #include "base/error.h"
+
+#include <optional>
+
 #include "dicom/writing_frame.h"
 #include "dicom/writing_pixels.h"
 

@@ -1,7 +1,9 @@
 /// The header of one instance as values (PS3.3 C.7), and its pixel spacing (PS3.3 10.7).
 #pragma once
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "dicom/instance.h"

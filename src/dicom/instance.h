@@ -31,26 +31,26 @@ struct GreyPipeline {
 
 struct InstanceHeader {
   std::string sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid, transfer_syntax_uid;
-  std::string modality;              ///< (0008,0060)
-  std::string body_part;             ///< (0018,0015)
-  std::string view_position;         ///< (0018,5101), or what the View Code Sequence says: "PA", "AP", "LL", ...
-  std::string image_laterality;      ///< (0020,0062), else (0020,0060)
-  std::string presentation_intent;   ///< (0008,0068): "FOR PRESENTATION", "FOR PROCESSING" or ""
-  std::string image_type;            ///< (0008,0008), values joined by backslashes
+  std::string modality;             ///< (0008,0060)
+  std::string body_part;            ///< (0018,0015)
+  std::string view_position;        ///< (0018,5101), or what the View Code Sequence says: "PA", "AP", "LL", ...
+  std::string image_laterality;     ///< (0020,0062), else (0020,0060)
+  std::string presentation_intent;  ///< (0008,0068): "FOR PRESENTATION", "FOR PROCESSING" or ""
+  std::string image_type;           ///< (0008,0008), values joined by backslashes
   std::array<std::string, 2> patient_orientation;
-  std::optional<double> age_a;       ///< years, from (0010,1010), else birth and study dates; absent when unknown
-  std::string sex;                   ///< "M", "F", "O" or ""
+  std::optional<double> age_a;           ///< years, from (0010,1010), else birth and study dates; absent when unknown
+  std::string sex;                       ///< "M", "F", "O" or ""
   std::string patient_name, patient_id;  ///< UTF-8, for display only (results copy the raw bytes)
   std::string accession_number, study_date, study_time, series_date, series_time, content_date, content_time;
   std::string study_description, series_description, manufacturer, model_name;  ///< UTF-8
-  std::string character_set;         ///< (0008,0005) as in the file, "" for ASCII
+  std::string character_set;  ///< (0008,0005) as in the file, "" for ASCII
   std::uint32_t columns = 0, rows = 0, frames = 1;
   std::optional<bool> burned_in_annotation;
   std::optional<bool> lossy_compressed;
   /// (0008,0005), (0008,0020/0030/0050/0090/1030...), group 0010, (0020,000D/0010)...: Patient and General Study
   /// modules and accession, in tag order, present attributes only; sequences are left out.
   std::vector<RawAttribute> patient_and_study;
-  Digest file_digest;                ///< SHA-256 of the file's bytes
+  Digest file_digest;  ///< SHA-256 of the file's bytes
   /// The instance did not exist as DICOM: made from a PNG or JPEG by --as-film; its UIDs are derived from the bytes.
   bool made_from_picture = false;
   GreyPipeline grey;

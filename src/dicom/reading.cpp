@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <filesystem>
 #include <mutex>
+#include <optional>
+#include <span>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -64,17 +66,6 @@ FilmInstance film_of(const ParsedFile& file, const ReadLimits& limits, std::opti
   return instance;
 }
 
-/// The first `most` bytes. base/host.h reads whole files only; a header must not cost a whole multi-frame file.
-Bytes file_start(const std::filesystem::path& path, std::size_t most) {
-  std::ifstream in(path, std::ios::binary);
-  std::error_code problem;
-  if (!in || !std::filesystem::is_regular_file(path, problem)) throw Error(ErrorCode::FileMissing).file(path);
-  Bytes bytes(most);
-  in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(most));  // NOLINT: bytes read as text
-  bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
-  return bytes;
-}
-
 }  // namespace
 
 void initialise() {
@@ -111,7 +102,7 @@ InstanceHeader read_header(const std::filesystem::path& file, const ReadLimits& 
   try {
     for (std::size_t part = kFirstPart;; part *= 8) {
       const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(part, limits.file_bytes));
-      const Bytes bytes = file_start(file, most);
+      const Bytes bytes = read_file_start(file, most);
       const bool all = bytes.size() < most || most == limits.file_bytes;
       // A deflated data set cannot be read in part: zlib would be started over and over.
       const ParsedFile parsed = parse_file(bytes, limits);
@@ -126,7 +117,7 @@ InstanceHeader read_header(const std::filesystem::path& file, const ReadLimits& 
 }
 
 FileKind file_kind(const std::filesystem::path& file) {
-  const Bytes start = file_start(file, 4'096);
+  const Bytes start = read_file_start(file, 4'096);
   static constexpr std::uint8_t kPng[] = {0x89, 'P', 'N', 'G', 0x0D, 0x0A, 0x1A, 0x0A};
   if (start.size() >= sizeof kPng && std::equal(std::begin(kPng), std::end(kPng), start.begin())) return FileKind::png;
   if (start.size() >= 3 && start[0] == 0xFF && start[1] == 0xD8 && start[2] == 0xFF) return FileKind::jpeg;

@@ -6,6 +6,7 @@
 /// Every error names file, tag and remedy. Sizes in a header are checked against the limits and against the bytes that
 /// are really there before memory is taken.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -38,7 +39,7 @@ struct FilmInstance {
 FilmInstance read_film(const std::filesystem::path& file, const ReadLimits& limits, std::optional<int> frame = {});
 FilmInstance read_film(std::span<const std::uint8_t> bytes, const ReadLimits& limits, std::optional<int> frame = {});
 
-/// Only the header (no pixel is decoded): enough to group and to refuse early. Same errors.
+/// Only the header (stops before the pixels; file_digest stays zero): to group and to refuse early. Same errors.
 InstanceHeader read_header(const std::filesystem::path& file, const ReadLimits& limits);
 
 /// What a picture file does not say and a person may: a row of the --as-film table.

@@ -3,9 +3,11 @@
 #include <dcmtk/dcmdata/dctag.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "base/values.h"

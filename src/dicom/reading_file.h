@@ -1,5 +1,8 @@
 /// A DICOM file's outer form (PS3.10 section 7): preamble, meta header, transfer syntax, deflate.
 #pragma once
+#include <string>
+#include <vector>
+
 #include "base/values.h"
 #include "dicom/codecs.h"
 #include "dicom/reading.h"

@@ -1,4 +1,7 @@
 #include <fmt/format.h>
+#include <algorithm>
+#include <filesystem>
+#include <optional>
 
 #include "base/error.h"
 #include "base/host.h"

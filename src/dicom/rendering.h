@@ -1,6 +1,7 @@
 /// Stored samples to display values 0..1: modality LUT, VOI LUT or window, presentation LUT shape (PS3.4 N.2, PS3.3
 /// C.11).
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

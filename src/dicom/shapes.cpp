@@ -1,6 +1,8 @@
 #include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
+#include <dcmtk/dcmdata/dctk.h>
+#include <algorithm>
+#include <span>
 
 #include "base/error.h"
 #include "dicom/writing.h"

@@ -3,6 +3,7 @@
 /// All writers are pure: the same value gives the same bytes (explicit VR little endian, derived UIDs, no clock).
 /// Errors: WriteInvalid (the value breaks the standard, a programming error or an unusable source header).
 #pragma once
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -43,17 +44,18 @@ struct ImageReference {
 struct SrItem {
   enum class Type { container, code, text, num, uidref, pname, date, datetime, image, composite, scoord };
   Type type = Type::text;
-  std::string relationship;  ///< "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD", "HAS PROPERTIES", "INFERRED FROM", "SELECTED FROM", "HAS ACQ CONTEXT"; "" at the root
+  std::string relationship;  ///< "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD", "HAS PROPERTIES", "INFERRED FROM",
+                             ///< "SELECTED FROM", "HAS ACQ CONTEXT"; "" at the root
   std::optional<Code> concept_name;
-  Code code;                 ///< code
-  std::string text;          ///< text, uidref, pname, date, datetime
-  double number = 0;         ///< num
-  Code unit;                 ///< num: UCUM
-  ImageReference reference;  ///< image, composite
-  std::string graphic_type;  ///< scoord: POINT, POLYLINE, CIRCLE...
-  std::vector<Point> points; ///< scoord
+  Code code;                  ///< code
+  std::string text;           ///< text, uidref, pname, date, datetime
+  double number = 0;          ///< num
+  Code unit;                  ///< num: UCUM
+  ImageReference reference;   ///< image, composite
+  std::string graphic_type;   ///< scoord: POINT, POLYLINE, CIRCLE...
+  std::vector<Point> points;  ///< scoord
   bool continuity_separate = true;
-  std::string template_id;   ///< container: "1500", with mapping resource DCMR
+  std::string template_id;  ///< container: "1500", with mapping resource DCMR
   std::vector<SrItem> children;
   std::vector<int> by_reference;  ///< "INFERRED FROM" etc. by reference: content item identifier (1\2\3)
 };
@@ -103,33 +105,34 @@ struct CaptureObject {
   std::uint32_t columns = 0, rows = 0;
   bool rgb = true;
   Bytes pixels;
-  bool burned_in = true;                 ///< (0028,0301)
+  bool burned_in = true;  ///< (0028,0301)
   std::string derivation_description;
-  std::string image_type_value_3;        ///< e.g. "AI_OVERLAY"
+  std::string image_type_value_3;                       ///< e.g. "AI_OVERLAY"
   std::optional<std::pair<double, double>> spacing_mm;  ///< row, column
 };
 Bytes write_capture(const CaptureObject& object);
 
 /// A film of our own making (phantom, or a picture taken in by --as-film): CR Image Storage or Secondary Capture, grey.
 struct FilmObject {
-  ObjectFrame frame;                     ///< frame.source holds patient and study (raw attributes may be made by `raw_text`)
-  bool as_capture = false;               ///< Secondary Capture instead of Computed Radiography
+  ObjectFrame frame;        ///< frame.source holds patient and study (raw attributes may be made by `raw_text`)
+  bool as_capture = false;  ///< Secondary Capture instead of Computed Radiography
   std::uint32_t columns = 0, rows = 0;
-  int bits_stored = 12;                  ///< 8..16
-  std::vector<std::uint16_t> values;     ///< MONOCHROME2
+  int bits_stored = 12;               ///< 8..16
+  std::vector<std::uint16_t> values;  ///< MONOCHROME2
   std::array<std::string, 2> patient_orientation;
   std::string view_position, body_part, laterality;
   std::optional<std::pair<double, double>> imager_spacing_mm;  ///< row, column
-  bool synthetic = false;                ///< said in Image Comments and the series description
+  bool synthetic = false;                                      ///< said in Image Comments and the series description
 };
 Bytes write_film(const FilmObject& object);
 
 /// A text attribute as RawAttribute (UTF-8 in, padded), for headers that we make ourselves.
 RawAttribute raw_text(std::uint16_t group, std::uint16_t element, std::string vr, const std::string& utf8);
 
-/// The graphics of one of our objects, read back through DCMTK (the writers do not use it, so this is a second opinion):
-/// SCOORD of a structured report, graphic objects of a presentation state, the bounding box of each segment's mask.
-/// `text`: graphic type, text object's text or segment label. Points as in `Point`.  Errors: NotDicom, HeaderInvalid.
+/// The graphics of one of our objects, read back through DCMTK (the writers do not use it, so this is a second
+/// opinion): SCOORD of a structured report, graphic objects of a presentation state, the bounding box of each segment's
+/// mask. `text`: graphic type, text object's text or segment label. Points as in `Point`.  Errors: NotDicom,
+/// HeaderInvalid.
 std::vector<GraphicShape> read_shapes(std::span<const std::uint8_t> object);
 
 }  // namespace rouage::dicom

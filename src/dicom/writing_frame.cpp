@@ -1,5 +1,7 @@
 #include "dicom/writing_frame.h"
 
+#include <array>
+
 #include "base/error.h"
 
 namespace rouage::dicom {

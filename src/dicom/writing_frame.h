@@ -1,5 +1,9 @@
 /// The modules that all our objects share: Patient, General Study, Series, Equipment, SOP Common.
 #pragma once
+#include <array>
+#include <string>
+#include <string_view>
+
 #include "dicom/writing.h"
 #include "dicom/writing_item.h"
 

@@ -1,5 +1,6 @@
 #include "dicom/writing_item.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>

@@ -1,5 +1,7 @@
 #include "dicom/writing_pixels.h"
 
+#include <optional>
+
 #include "base/error.h"
 
 namespace rouage::dicom {

@@ -1,5 +1,6 @@
 /// Image Pixel module of unsigned grey or RGB pictures.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <utility>
 

@@ -15,10 +15,10 @@ namespace rouage::image {
 
 /// Where a pixel spacing comes from, and so how far it may be trusted.
 enum class SpacingKind {
-  none,              ///< no spacing: lengths must not be given
-  at_patient,        ///< (0028,0030) calibrated by geometry or fiducial, or imager spacing / magnification
-  at_detector,       ///< (0018,1164) only: lengths are magnified
-  doubtful,          ///< (0028,0030) of unknown calibration on a projection, or disagreeing values
+  none,         ///< no spacing: lengths must not be given
+  at_patient,   ///< (0028,0030) calibrated by geometry or fiducial, or imager spacing / magnification
+  at_detector,  ///< (0018,1164) only: lengths are magnified
+  doubtful,     ///< (0028,0030) of unknown calibration on a projection, or disagreeing values
 };
 
 struct PixelSpacing {
@@ -36,9 +36,9 @@ struct Film {
   /// Patient directions of a row (towards the last column) and of a column (towards the last row), e.g. {"L","F"};
   /// empty strings where the file does not say.
   std::array<std::string, 2> patient_orientation;
-  std::uint64_t padded = 0;     ///< pixels that were padding
-  int stored_bits = 8;          ///< bits a pixel had, 8..16
-  bool from_colour = false;     ///< made from an RGB picture whose channels were equal (or nearly, then warned)
+  std::uint64_t padded = 0;  ///< pixels that were padding
+  int stored_bits = 8;       ///< bits a pixel had, 8..16
+  bool from_colour = false;  ///< made from an RGB picture whose channels were equal (or nearly, then warned)
 
   float at(std::uint32_t column, std::uint32_t row) const { return values[std::size_t{row} * columns + column]; }
 };

@@ -1,5 +1,6 @@
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it
+#include <span>
 #include <string>
 
 #include <jerror.h>
@@ -84,7 +85,9 @@ Picture read_jpeg(std::span<const std::uint8_t> bytes, std::uint64_t pixel_limit
   reader.errors.error_exit = leave;
   reader.errors.emit_message = keep_warning;
   reader.errors.output_message = drop_message;
-  if (!read_header(reader, bytes)) throw Error(ErrorCode::NotPicture, std::string("JPEG: ") + reader.problem);
+  if (!read_header(reader, bytes))
+    throw Error(reader.damaged ? ErrorCode::PixelDataTruncated : ErrorCode::NotPicture,
+                std::string("JPEG: ") + reader.problem);
   Picture picture;
   picture.columns = reader.jpeg.image_width;
   picture.rows = reader.jpeg.image_height;

@@ -1,5 +1,9 @@
 #include "image/phantom_anatomy.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+
 namespace rouage::image::phantom {
 namespace {
 

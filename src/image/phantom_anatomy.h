@@ -1,6 +1,8 @@
 /// The mathematical patient: shapes and materials, before any ray is traced.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <vector>
 
 #include "image/phantom_film.h"

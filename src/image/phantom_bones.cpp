@@ -1,6 +1,9 @@
 // Ribs, clavicles, scapulae, humeral heads, sternum and spine.
 #include "image/phantom_anatomy.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rouage::image::phantom {
 namespace {
 

@@ -1,6 +1,11 @@
 // The phantom film: patient, rays, insertions, exposure, truth.
 #include "image/phantom_film.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+
 #include "base/error.h"
 #include "image/phantom_anatomy.h"
 #include "image/phantom_detector.h"

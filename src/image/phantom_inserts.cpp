@@ -1,5 +1,9 @@
 #include "image/phantom_inserts.h"
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
 #include "base/error.h"
 #include "base/values.h"
 

@@ -1,5 +1,9 @@
 /// What can be put into the phantom, and the boxes that tell where it is.
 #pragma once
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "image/phantom_anatomy.h"

@@ -1,5 +1,8 @@
 #include "image/phantom_trace.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rouage::image::phantom {
 namespace {
 

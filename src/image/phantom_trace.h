@@ -4,6 +4,7 @@
 /// The detector is the plane z = 0, the source the point (0, 0, kSourceMm): a PA film, so the sternum has the small z.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 

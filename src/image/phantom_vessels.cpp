@@ -1,6 +1,9 @@
 // Pulmonary arteries and veins: trees that divide unequally and thin out towards the pleura.
 #include "image/phantom_anatomy.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rouage::image::phantom {
 namespace {
 

@@ -1,6 +1,7 @@
 #include "infer/float16.h"
 
 #include <bit>
+#include <span>
 
 namespace rouage::infer {
 

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
+#include <map>
 
 #include "base/error.h"
 #include "base/host.h"

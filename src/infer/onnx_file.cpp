@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <set>
+#include <span>
 
 #include "base/error.h"
 #include "base/host.h"

@@ -3,6 +3,7 @@
 ///   infer::Package package = infer::read_package(folder);           // digests checked
 ///   auto model = infer::load(package, {.threads = 2});              // sessions opened lazily, shared between threads
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>

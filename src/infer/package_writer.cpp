@@ -1,5 +1,9 @@
 #include "infer/package_writer.h"
 
+#include <filesystem>
+#include <map>
+#include <span>
+
 #include "base/host.h"
 #include "infer/package_yaml.h"
 

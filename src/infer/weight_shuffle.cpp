@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <random>
 #include <set>
+#include <span>
 #include <tuple>
 
 #include "base/error.h"

@@ -1,8 +1,10 @@
 #include "page/film_layer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 namespace rouage::page {
 namespace {

@@ -14,7 +14,8 @@
 namespace rouage::page {
 
 /// Text of a key in "en" or "fr" with {name} placeholders filled. Errors: Internal for an unknown key.
-std::string text(std::string_view language, std::string_view key, const std::map<std::string, std::string>& values = {});
+std::string text(std::string_view language, std::string_view key,
+                 const std::map<std::string, std::string>& values = {});
 /// All keys of a language, for the test that the catalogues agree.
 std::vector<std::string> text_keys(std::string_view language);
 /// A label's name for people, e.g. label_text("fr", "Pleural_Thickening") = "Épaississement pleural"; the label itself
@@ -28,7 +29,7 @@ struct OverlayBox {
 struct OverlayRow {
   std::string name, value;
   bool positive = false;
-  double fraction = 0;  ///< 0..1: length of the bar
+  double fraction = 0;    ///< 0..1: length of the bar
   double threshold = -1;  ///< 0..1: tick on the bar; negative: none
 };
 /// What is drawn over and beside one film.
@@ -37,9 +38,9 @@ struct Overlay {
   std::uint32_t map_columns = 0, map_rows = 0;
   std::string map_caption;
   std::vector<OverlayBox> boxes;
-  std::vector<OverlayRow> rows;       ///< table beside the film
-  std::vector<std::string> notes;     ///< warnings, under the table
-  std::string title, banner;          ///< banner: burnt in, e.g. "AI, not reviewed"
+  std::vector<OverlayRow> rows;    ///< table beside the film
+  std::vector<std::string> notes;  ///< warnings, under the table
+  std::string title, banner;       ///< banner: burnt in, e.g. "AI, not reviewed"
 };
 struct DrawOptions {
   std::string language = "en";

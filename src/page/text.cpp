@@ -1,5 +1,6 @@
 // The texts that people read, in English and French, from src/page/texts/*.json.
 #include <algorithm>
+#include <map>
 #include <span>
 
 #include "base/error.h"

@@ -1,6 +1,9 @@
 /// The line of `analyze --json`: docs/formats/analyze.md is its manual, analyze.schema.json its schema.
 #include "results/analyze_json.h"
 
+#include <optional>
+#include <variant>
+
 #include <nlohmann/json.hpp>
 
 #include "results/results.h"

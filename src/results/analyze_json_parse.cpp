@@ -1,4 +1,7 @@
+#include <array>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "results/analyze_json.h"

@@ -3,6 +3,9 @@
 /// Measurement Report says all.
 #include "results/documents.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace rouage::results {
 namespace {
 

@@ -1,5 +1,10 @@
 /// The documents of one film, each as the value that a writer of `dicom` turns into bytes. Internal.
 #pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "results/frames.h"
 #include "results/sr_nodes.h"
 

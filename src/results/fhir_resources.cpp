@@ -1,6 +1,7 @@
 #include "results/fhir_resources.h"
 
 #include <map>
+#include <span>
 
 #include "results/frames.h"
 

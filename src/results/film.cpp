@@ -1,4 +1,5 @@
 /// All objects of one film, in a fixed order.
+#include <algorithm>
 #include <cmath>
 
 #include "results/documents.h"

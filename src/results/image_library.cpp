@@ -1,5 +1,7 @@
 #include "results/documents.h"
 
+#include <optional>
+
 namespace rouage::results {
 namespace {
 

@@ -1,6 +1,10 @@
 /// TID 1500: language, observer, procedure, image library, one measurement group a finding (TID 1501), a region
 /// (TID 1410), the normality score and each measurement, then what was not eligible or is warned of.
 #include "page/page.h"
+
+#include <algorithm>
+#include <optional>
+
 #include "results/documents.h"
 
 namespace rouage::results {

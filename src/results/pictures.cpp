@@ -1,4 +1,5 @@
 /// One canvas for people (film, map, boxes, table), as secondary capture and as PNG.
+#include <algorithm>
 #include <cmath>
 
 #include "image/picture.h"
@@ -49,8 +50,10 @@ void add_rows(page::Overlay& overlay, const cogs::CogResult& result, const std::
   for (const auto& [name, score] : result.scores) {
     const auto found = result.score_operating_points.find(name);
     const auto* point = found == result.score_operating_points.end() ? nullptr : &found->second;
-    overlay.rows.push_back(
-        probability_row(page::label_text(language, name), score, point && score >= point->threshold, point, language));
+    // Sex and projection are estimates, not findings: they carry neither mark nor threshold.
+    const bool judged = name == "remarkable" && point != nullptr;
+    overlay.rows.push_back(probability_row(page::label_text(language, name), score, judged && score >= point->threshold,
+                                           judged ? point : nullptr, language));
   }
   for (const cogs::Finding& finding : result.findings) {
     const auto* point = finding.operating_point ? &*finding.operating_point : nullptr;

@@ -1,5 +1,9 @@
 /// Regions as binary segments and as outlines of a presentation state.
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
+#include <variant>
 
 #include "base/values.h"
 #include "page/page.h"

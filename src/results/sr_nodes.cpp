@@ -1,6 +1,8 @@
 #include "results/sr_nodes.h"
 
 #include <algorithm>
+#include <optional>
+#include <variant>
 
 #include "base/error.h"
 #include "results/frames.h"

@@ -1,5 +1,6 @@
 /// Nodes of SR content trees, and our private concepts. Internal.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>

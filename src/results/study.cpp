@@ -1,5 +1,8 @@
 /// Objects of one examination: the key-object list of all results of the run, and the study's FHIR bundle.
 #include "page/page.h"
+
+#include <optional>
+
 #include "results/documents.h"
 
 namespace rouage::results {

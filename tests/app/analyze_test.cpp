@@ -19,12 +19,14 @@ const Json* film_line(const std::vector<Json>& lines, const std::string& name) {
 TEST(Analyze, GivesAFilmRowAndAStudyRowWithTheAgreedKeys) {
   const Folder folder("keys");
   make_phantoms(folder, 1);
-  const Outcome outcome = run("analyze " + (folder / "film1.dcm").string() + " --out " + (folder / "out").string() + " --json");
+  const Outcome outcome =
+      run("analyze " + (folder / "film1.dcm").string() + " --out " + (folder / "out").string() + " --json");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto lines = outcome.lines();
   ASSERT_EQ(lines.size(), 2U);
   for (const Json& line : lines)
-    for (const char* key : {"input", "level", "cog", "status", "findings", "scores", "measurements", "outputs", "model"})
+    for (const char* key :
+         {"input", "level", "cog", "status", "findings", "scores", "measurements", "outputs", "model"})
       EXPECT_TRUE(line.contains(key)) << key;
   EXPECT_EQ(lines[0]["level"], "image");
   EXPECT_EQ(lines[1]["level"], "study");
@@ -36,7 +38,8 @@ TEST(Analyze, GivesAFilmRowAndAStudyRowWithTheAgreedKeys) {
 TEST(Analyze, GivesTheSameBytesOnASecondRunAndWithOtherJobs) {
   const Folder folder("bytes");
   make_phantoms(folder, 3);
-  const std::string films = (folder / "film1.dcm").string() + " " + (folder / "film2.dcm").string() + " " + (folder / "film3.dcm").string();
+  const std::string films =
+      (folder / "film1.dcm").string() + " " + (folder / "film2.dcm").string() + " " + (folder / "film3.dcm").string();
   run("analyze " + films + " --jobs 1 --out " + (folder / "a").string());
   run("analyze " + films + " --jobs 3 --out " + (folder / "b").string());
   const auto a = tree(folder / "a"), b = tree(folder / "b");
@@ -55,9 +58,11 @@ TEST(Analyze, InterruptedGoesOnAndPrintsFinishedInputsAgain) {
   const std::string out = (folder / "out").string();
   run("analyze " + (folder / "film1.dcm").string() + " " + (folder / "film2.dcm").string() + " --out " + out);
   const auto before = fs::last_write_time(folder / "out" / ".rouage" / "journal.jsonl");
-  const Outcome again = run("analyze " + (folder / "film1.dcm").string() + " " + (folder / "film2.dcm").string() + " --out " + out + " --json");
+  const Outcome again = run("analyze " + (folder / "film1.dcm").string() + " " + (folder / "film2.dcm").string() +
+                            " --out " + out + " --json");
   EXPECT_EQ(again.lines().size(), 4U);
-  EXPECT_EQ(fs::last_write_time(folder / "out" / ".rouage" / "journal.jsonl"), before) << "finished work was done again";
+  EXPECT_EQ(fs::last_write_time(folder / "out" / ".rouage" / "journal.jsonl"), before)
+      << "finished work was done again";
   // A result that was damaged in the meantime is made anew.
   const std::string damaged = again.lines()[0]["outputs"][0];
   std::ofstream(damaged, std::ios::trunc).close();
@@ -96,18 +101,21 @@ TEST(Analyze, ExitCodesAreThePublicOnes) {
   EXPECT_EQ(run("--help").exit_code, 0);
   EXPECT_EQ(run("analyze --help").exit_code, 0);
   make_phantoms(folder, 1);
-  EXPECT_EQ(run("analyze " + (folder / "film1.dcm").string() + " --cog none --out " + (folder / "o").string()).exit_code, 2);
+  EXPECT_EQ(
+      run("analyze " + (folder / "film1.dcm").string() + " --cog none --out " + (folder / "o").string()).exit_code, 2);
 }
 
 TEST(Analyze, APictureNeedsAsFilmAndItsTableTellsTheAge) {
   const Folder folder("picture");
-  run("phantom film --out " + (folder / "p.dcm").string() + " --png " + (folder / "child.png").string() + " --columns 512 --rows 512");
-  const Outcome without = run("analyze " + (folder / "child.png").string() + " --out " + (folder / "a").string() + " --json");
+  run("phantom film --out " + (folder / "p.dcm").string() + " --png " + (folder / "child.png").string() +
+      " --columns 512 --rows 512");
+  const Outcome without =
+      run("analyze " + (folder / "child.png").string() + " --out " + (folder / "a").string() + " --json");
   EXPECT_EQ(without.exit_code, 1);
   EXPECT_NE(without.err.find("--as-film"), std::string::npos);
   std::ofstream(folder / "facts.csv") << "file,age,sex,view\nchild.png,7,F,PA\n";
-  const Outcome with = run("analyze " + (folder / "child.png").string() + " --as-film --table " + (folder / "facts.csv").string() +
-                           " --out " + (folder / "b").string() + " --json");
+  const Outcome with = run("analyze " + (folder / "child.png").string() + " --as-film --table " +
+                           (folder / "facts.csv").string() + " --out " + (folder / "b").string() + " --json");
   EXPECT_EQ(with.exit_code, 0) << with.err;
   const auto lines = with.lines();
   EXPECT_EQ(lines[0]["status"], "ineligible");
@@ -119,7 +127,8 @@ TEST(Analyze, OnTheWholeConformanceFolderEndsWithOneClearLineARefusedFile) {
   const fs::path data = fs::path(ROUAGE_SHARED_DIR) / "data" / "dicom";
   if (!fs::exists(data)) GTEST_SKIP() << "the conformance files of ../shared/data/dicom are absent";
   const Folder folder("conformance");
-  const Outcome outcome = run("analyze " + data.string() + " --no-pictures --out " + (folder / "out").string() + " --json");
+  const Outcome outcome =
+      run("analyze " + data.string() + " --no-pictures --out " + (folder / "out").string() + " --json");
   EXPECT_EQ(outcome.exit_code, 1) << outcome.err.substr(0, 2000);
   std::size_t refused = 0, said = 0;
   for (const Json& line : outcome.lines()) {

@@ -11,7 +11,8 @@ TEST(Doctor, ProvesThatLeftStaysLeftThroughEveryPath) {
   const Json report = Json::parse(outcome.out);
   EXPECT_TRUE(report["passed"]);
   int orientation = 0;
-  for (const Json& check : report["checks"]) orientation += check["check"].get<std::string>().rfind("left", 0) == 0 ? 1 : 0;
+  for (const Json& check : report["checks"])
+    orientation += check["check"].get<std::string>().rfind("left", 0) == 0 ? 1 : 0;
   EXPECT_GE(orientation, 5);
 }
 
@@ -37,7 +38,8 @@ TEST(Model, WithAChangedFileIsRefused) {
 }
 
 TEST(Model, ListShowAndCheckAnswerInJson) {
-  if (!fs::exists(fs::path(ROUAGE_SOURCE_DIR) / "models" / "rouage-chest")) GTEST_SKIP() << "models/rouage-chest is absent";
+  if (!fs::exists(fs::path(ROUAGE_SOURCE_DIR) / "models" / "rouage-chest"))
+    GTEST_SKIP() << "models/rouage-chest is absent";
   EXPECT_GE(Json::parse(run("model list --json").out).size(), 2U);
   EXPECT_EQ(Json::parse(run("model show rouage-chest --json").out)["name"], "rouage-chest");
   const Outcome check = run("model check rouage-chest --json");

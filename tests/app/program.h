@@ -57,7 +57,8 @@ inline std::string command(const std::string& arguments) {
 
 inline Outcome run(const std::string& arguments, const std::string& prefix = "ROUAGE_HOME=" ROUAGE_SOURCE_DIR " ") {
   static int count = 0;
-  const fs::path base = fs::temp_directory_path() / ("rouage-run-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
+  const fs::path base =
+      fs::temp_directory_path() / ("rouage-run-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
   const std::string whole = prefix + command(arguments) + " >" + base.string() + ".out 2>" + base.string() + ".err";
   const int status = std::system(whole.c_str());
   Outcome outcome{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(base.string() + ".out"),

@@ -82,7 +82,8 @@ TEST(Worker, ThatCrashesEndsOneFilmOnly) {
   const Folder folder("crash"), told("crash-told");
   make_phantoms(folder, 5);
   int films = 0;
-  run_attacked({"analyze", folder.path().string(), "--jobs", "1", "--json", "--out", (folder / "out").string()}, SIGSEGV, told / "lines");
+  run_attacked({"analyze", folder.path().string(), "--jobs", "1", "--json", "--out", (folder / "out").string()},
+               SIGSEGV, told / "lines");
   const int refused = refused_in(told / "lines", films);
   EXPECT_EQ(films, 5);
   EXPECT_LE(refused, 1);
@@ -97,9 +98,10 @@ TEST(Worker, ThatHangsIsEndedAtItsDeadline) {
   const Folder folder("hang");
   make_phantoms(folder, 3);
   int films = 0;
-  run_attacked({"analyze", (folder / "film1.dcm").string(), (folder / "film2.dcm").string(), (folder / "film3.dcm").string(), "--jobs",
-                "1", "--json", "--deadline-s", "3", "--out", (folder / "out").string()},
-               SIGSTOP, folder / "lines");
+  run_attacked(
+      {"analyze", (folder / "film1.dcm").string(), (folder / "film2.dcm").string(), (folder / "film3.dcm").string(),
+       "--jobs", "1", "--json", "--deadline-s", "3", "--out", (folder / "out").string()},
+      SIGSTOP, folder / "lines");
   const int refused = refused_in(folder / "lines", films);
   EXPECT_EQ(films, 3);
   EXPECT_EQ(refused, 1);
@@ -110,7 +112,8 @@ TEST(Worker, ThatNeedsMoreMemoryThanAllowedEndsOneFilmOnly) {
   make_phantoms(folder, 1);
   // 5000 x 5000 pixels are 100 MB as floats, several times over: more than the worker is given beside its nets.
   run("phantom film --out " + (folder / "large.dcm").string() + " --columns 5000 --rows 5000 --noise 0");
-  const Outcome outcome = run("analyze " + folder.path().string() + " --jobs 1 --memory-mb 700 --json --out " + (folder / "out").string());
+  const Outcome outcome =
+      run("analyze " + folder.path().string() + " --jobs 1 --memory-mb 700 --json --out " + (folder / "out").string());
   int done = 0;
   for (const Json& line : outcome.lines())
     if (line["level"] == "image" && line["input"].get<std::string>().find("film1") != std::string::npos)

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/host.h"

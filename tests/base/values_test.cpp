@@ -26,12 +26,17 @@ TEST(DerivedUid, IsAValidDicomUidAndTheSameForTheSameParts) {
   }
 }
 
-TEST(DerivedUid, KeepsPartsApart) { EXPECT_NE(derived_uid({"ab", "c"}), derived_uid({"a", "bc"})); }
+TEST(DerivedUid, KeepsPartsApart) {
+  EXPECT_NE(derived_uid({"ab", "c"}), derived_uid({"a", "bc"}));
+}
 
-TEST(DerivedId, NamesItsKind) { EXPECT_EQ(derived_id("finding", {"x"}).rfind("finding-", 0), 0U); }
+TEST(DerivedId, NamesItsKind) {
+  EXPECT_EQ(derived_id("finding", {"x"}).rfind("finding-", 0), 0U);
+}
 
 TEST(NumberText, ReadsBackAsTheSameDoubleWithAPoint) {
-  for (const double value : {0.1, 1e-300, 123456789.125, -0.0, 2.0 / 3}) EXPECT_EQ(std::stod(number_text(value)), value);
+  for (const double value : {0.1, 1e-300, 123456789.125, -0.0, 2.0 / 3})
+    EXPECT_EQ(std::stod(number_text(value)), value);
   EXPECT_EQ(number_text(0.5), "0.5");
   EXPECT_EQ(number_text(std::nan("")), "nan");
   EXPECT_EQ(fixed_text(0.126, 2), "0.13");

@@ -5,6 +5,9 @@
 #include <dcmtk/dcmjpeg/djrploss.h>
 #include <dcmtk/dcmjpls/djencode.h>
 #include <gtest/gtest.h>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -16,6 +19,7 @@ namespace {
 
 const std::filesystem::path kData = std::filesystem::path(ROUAGE_SHARED_DIR) / "data" / "dicom";
 
+// INP-3
 TEST(Codecs, one_ct_slice_is_the_same_in_seven_syntaxes) {
   const auto folder = kData / "ct_all_syntaxes";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is not here";

@@ -2,6 +2,8 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "base/error.h"
@@ -65,6 +67,7 @@ std::string outcome(const std::filesystem::path& file) {
   }
 }
 
+// INP-1
 TEST(ReadingFiles, every_conformance_file_is_a_film_or_a_clear_error) {
   if (!std::filesystem::exists(kData)) GTEST_SKIP() << kData << " is not here";
   int films = 0, files = 0;

@@ -1,7 +1,9 @@
 // What a stored value becomes on the screen: PS3.3 C.11 and PS3.4 N.2, against values worked out by hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "dicom/reading.h"

@@ -1,5 +1,7 @@
 // What the header says: age, view, spacing and its kind, text in every character set, raw attributes.
 #include <gtest/gtest.h>
+#include <filesystem>
+#include <map>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -58,6 +60,7 @@ struct SpacingCase {
 
 class Spacing : public testing::TestWithParam<SpacingCase> {};
 
+// INP-4
 TEST_P(Spacing, has_the_kind_of_ps3_3_10_7) {
   const SpacingCase& given = GetParam();
   std::map<std::pair<int, int>, std::string> attributes;
@@ -165,6 +168,7 @@ TEST(Header, a_text_that_its_character_set_cannot_explain_is_guessed_and_warned_
   }
 }
 
+// RES-2
 TEST(Header, patient_and_study_are_kept_byte_for_byte) {
   made::MadeFilm film;
   film.syntax = EXS_BigEndianExplicit;

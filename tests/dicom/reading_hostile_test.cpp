@@ -3,6 +3,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <filesystem>
+#include <optional>
+#include <span>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -49,6 +52,7 @@ constexpr bool kLimitedMemory = false;  // a sanitizer reserves terabytes of add
 constexpr bool kLimitedMemory = true;
 #endif
 
+// INP-2
 TEST(Hostile, sizes_that_are_only_claimed_take_no_memory) {
   if (!kLimitedMemory) GTEST_SKIP() << "not under a sanitizer";
   const Bytes pixels = made::raw_element(0x7FE0, 0x0010, "OW", Bytes(1'000));

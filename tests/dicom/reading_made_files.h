@@ -2,6 +2,7 @@
 #pragma once
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>

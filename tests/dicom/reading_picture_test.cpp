@@ -1,5 +1,7 @@
 // PNG and JPEG as films: derived identifiers, facts, grey.
 #include <gtest/gtest.h>
+#include <filesystem>
+#include <map>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -30,10 +32,10 @@ TEST(ReadingPicture, samples_become_display_values) {
 
 TEST(ReadingPicture, identifiers_follow_from_bytes_and_facts) {
   const auto one = picture("one.png", 1, kGrey), same = picture("same.png", 1, kGrey);
-  const auto read = [](const auto& file, const PictureFacts& facts) {
-    return read_picture_as_film(file, facts, {}).header;
-  };
-  const InstanceHeader a = read(one, {}), b = read(same, {}), c = read(one, {.view = "PA"});
+  PictureFacts viewed;
+  viewed.view = "PA";
+  const InstanceHeader a = read_picture_as_film(one, {}, {}).header, b = read_picture_as_film(same, {}, {}).header;
+  const InstanceHeader c = read_picture_as_film(one, viewed, {}).header;
   EXPECT_EQ(a.sop_instance_uid, b.sop_instance_uid);
   EXPECT_NE(a.sop_instance_uid, c.sop_instance_uid);
   EXPECT_NE(a.sop_instance_uid, a.study_instance_uid);
@@ -42,9 +44,12 @@ TEST(ReadingPicture, identifiers_follow_from_bytes_and_facts) {
 TEST(ReadingPicture, films_of_one_study_share_its_identifier) {
   Bytes other = kGrey;
   other[0] = 9;
-  const auto a = read_picture_as_film(picture("a.png", 1, kGrey), {.patient_id = "p", .study_id = "s"}, {});
-  const auto b =
-      read_picture_as_film(picture("b.png", 1, other), {.patient_id = "p", .study_id = "s", .view = "LL"}, {});
+  PictureFacts facts;
+  facts.patient_id = "p";
+  facts.study_id = "s";
+  const auto a = read_picture_as_film(picture("a.png", 1, kGrey), facts, {});
+  facts.view = "LL";
+  const auto b = read_picture_as_film(picture("b.png", 1, other), facts, {});
   EXPECT_EQ(a.header.study_instance_uid, b.header.study_instance_uid);
   EXPECT_NE(a.header.sop_instance_uid, b.header.sop_instance_uid);
 }

@@ -39,6 +39,7 @@ TEST(Codes, everyRowNamesItsSource) {
   }
 }
 
+// RES-5
 TEST(FindingCode, chestXray14) {
   const std::vector<std::tuple<const char*, const char*, const char*>> expected = {
       {"Atelectasis", "SCT", "46621007"},

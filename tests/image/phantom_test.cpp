@@ -1,7 +1,9 @@
 // The phantom film: what is inserted is where the truth says, left is left, and the bytes never change.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
 #include "base/values.h"

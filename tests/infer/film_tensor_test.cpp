@@ -1,6 +1,7 @@
 // The net's input out of a film: every step against a plain twin that follows the sentence, not the code.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 

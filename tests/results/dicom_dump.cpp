@@ -6,7 +6,10 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmsr/dsrdoc.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <span>
 #include <sstream>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // FHIR R4 bundles: valid for the npm package `fhir`, preliminary, deterministic, with the accession as identifier.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 

@@ -1,7 +1,9 @@
 // The picture for people and the time that the objects of one film take.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
+#include <variant>
 
 #include "base/host.h"
 #include "image/picture.h"

@@ -1,5 +1,6 @@
 // What the SR documents say, row by row of their templates.
 #include <gtest/gtest.h>
+#include <filesystem>
 
 #include "base/host.h"
 #include "results/dicom_dump.h"
@@ -30,6 +31,7 @@ dicom::SrObject report(const std::string& language = "en") {
   return results::measurement_report(sample_picture(), sample_result(), language);
 }
 
+// RES-4
 TEST(MeasurementReport, rowsOfTid1500) {
   const dicom::SrObject object = report("fr");
   EXPECT_EQ(object.root.template_id, "1500");

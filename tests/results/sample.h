@@ -1,6 +1,10 @@
 /// A film and a result with everything that the results room can say, made of fixed values; left is left: the effusion
 /// lies on the patient's left, at the viewer's right.
 #pragma once
+#include <cstdint>
+#include <string>
+#include <variant>
+
 #include "cogs/cog.h"
 #include "dicom/writing.h"
 #include "results/results.h"

@@ -1,6 +1,7 @@
 // docs/formats/analyze.schema.json (draft 7) accepts what we print and refuses what misses a key. valijson lives here
 // only.
 #include <gtest/gtest.h>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>

@@ -1,6 +1,8 @@
 /// One row for the examination out of its films.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "base/values.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "base/values.h"
@@ -108,6 +109,14 @@ Eligibility gate_eligibility(const infer::Tensor& input, const infer::LoadedMode
   // The most probable reason first: that is the one that a person acts on.
   std::stable_sort(result.reasons.begin(), result.reasons.end(),
                    [](const Ineligibility& a, const Ineligibility& b) { return a.probability > b.probability; });
+  // A picture that is no chest film, lies on its side or holds two films makes the other answers meaningless.
+  for (const char* decisive : {"not_chest", "two_films", "rotated_90", "rotated_270", "rotated_180"}) {
+    const auto found = std::find_if(result.reasons.begin(), result.reasons.end(),
+                                    [&](const Ineligibility& r) { return r.code == decisive; });
+    if (found == result.reasons.end()) continue;
+    result.reasons = {Ineligibility(*found)};
+    break;
+  }
   result.eligible = result.reasons.empty();
   return result;
 }

@@ -5,6 +5,7 @@
 /// arXiv:1512.04150; Selvaraju et al. 2017, arXiv:1610.02391). It holds for any output, the estimated age included.
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -1,8 +1,10 @@
 #include "cogs/chest/explanation_checks.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include "base/error.h"
 

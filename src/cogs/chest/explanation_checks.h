@@ -4,6 +4,7 @@
 ///   randomisation (Adebayo et al. 2018, arXiv:1810.03292): a map that stays the same with shuffled weights explains
 ///   nothing.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>

@@ -125,7 +125,8 @@ Eligibility header_eligibility(const Picture& picture, const infer::Package& pac
   age(picture, package, result);
   orientation(picture, result);
   if (picture.header.presentation_intent == "FOR PROCESSING")
-    result.warnings.emplace_back("the film is meant for processing, not for presentation: its grey scale was made here");
+    result.warnings.emplace_back(
+        "the film is meant for processing, not for presentation: its grey scale was made here");
   result.eligible = result.reasons.empty();
   return result;
 }

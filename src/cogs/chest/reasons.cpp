@@ -1,6 +1,7 @@
 #include "cogs/chest/reasons.h"
 
 #include <array>
+#include <optional>
 
 #include "base/error.h"
 

@@ -1,6 +1,7 @@
 /// Why a film is refused: stable codes with an English text. The page's catalogues hold both languages under
 /// "reason.<code>".
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 

@@ -101,6 +101,12 @@ TEST(Gate, GivesEveryRefusalTheMostProbableFirst) {
   for (std::size_t i = 1; i < 3; ++i) EXPECT_GE(*e.reasons[i - 1].probability, *e.reasons[i].probability);
 }
 
+TEST(Gate, APictureThatIsNoChestFilmHasNoOtherReason) {
+  const testing::ChestBench bench(0.4, 0.0001, "not_chest");
+  EXPECT_EQ(codes(eligible(testing::input_of(testing::adult_film()), bench.context)),
+            std::vector<std::string>{"not_chest"});
+}
+
 TEST(Gate, AnAdultByTheHeaderIsNotRefusedAsAChild) {
   const testing::ChestBench bench(0.4, 0.0001);
   const Eligibility e = eligible(testing::input_of(testing::adult_film()), bench.context);

@@ -1,6 +1,8 @@
 /// The chest cog around tiny nets: everything but the medicine.
 #pragma once
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cogs/chest/chest.h"
 #include "infer/probe_films.h"
@@ -8,13 +10,14 @@
 
 namespace rouage::testing {
 
-/// A model package ("model": Effusion, remarkable, estimated_age) and a gate package ("gate": mirrored, not_chest,
+/// A model package ("model": Effusion, remarkable, estimated_age) and a gate package ("gate": mirrored, `second`,
 /// child, each refused at `gate_threshold`), lent to cogs by name.
 struct ChestBench {
   SmallPackage model{"model"}, gate{"gate", {"tiny.onnx"}};
   cogs::CogContext context;
 
-  explicit ChestBench(double effusion_threshold = 0.01, double gate_threshold = 0.9999999) {
+  explicit ChestBench(double effusion_threshold = 0.01, double gate_threshold = 0.9999999,
+                      const char* second = "cropped_apex") {
     replace(model.yaml, "threshold: 0.4", "threshold: " + number_text(effusion_threshold));
     model.write();
     replace(gate.yaml, "guided: {file: tiny_guided.onnx, image: image, target: target, gradient: guided_gradient}\n",
@@ -22,7 +25,7 @@ struct ChestBench {
     const auto from = gate.yaml.find("outputs:\n"), to = gate.yaml.find("sharpness:");
     std::string outputs = "outputs:\n";
     int index = 0;
-    for (const char* label : {"mirrored", "not_chest", "child"})
+    for (const char* label : {"mirrored", second, "child"})
       outputs +=
           "  - {index: " + std::to_string(index++) + ", label: " + label +
           ", kind: refusal, calibration: {method: platt, a: 1, b: 0}, operating_points: [{name: refuse, threshold: " +

@@ -1,6 +1,8 @@
 // What the header alone decides.
 #include "cogs/chest/header_rules.h"
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include "fixture.h"

@@ -1,6 +1,9 @@
 // Against decoration, on real boxes: pointing game beside its baselines, and the weight-randomisation check.
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <map>
+#include <optional>
 
 #include "cogs/chest/explanation_checks.h"
 #include "infer/model_check.h"

@@ -1,6 +1,8 @@
 // Boxes: from cells of the map to pixels of the film, and the patient's side.
 #include "cogs/chest/regions.h"
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 namespace rouage::cogs::chest {
@@ -35,8 +37,8 @@ TEST(Regions, ReachTheOuterCornerAndNoFurther) {
 }
 
 TEST(Regions, NeighboursAreOnePartTheStrongestComesFirst) {
-  const auto found = find_regions(map_of(10, 10, {{1, 1, 3.9}, {2, 2, 3.9}, {7, 7, 4}}), 100, 100);
-  ASSERT_EQ(found.size(), 2U) << "cells that touch at a corner belong together";
+  const auto found = find_regions(map_of(10, 10, {{1, 1, 3.9}, {2, 1, 3.9}, {7, 7, 4}}), 100, 100);
+  ASSERT_EQ(found.size(), 2U) << "neighbouring cells belong together";
   EXPECT_GT(found[0].box.x0, 60);
   EXPECT_NEAR(found[1].box.x1 - found[1].box.x0, 20, 2.5);  // a ninth of a cell at each side, as above
   EXPECT_LT(found[1].score, found[0].score);
