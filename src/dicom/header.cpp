@@ -155,6 +155,25 @@ void read_sizes(const ElementSet& dataset, InstanceHeader& header) {
     header.frames = static_cast<std::uint32_t>(frames.front());
 }
 
+std::optional<double> first_decimal(const ElementSet& dataset, Tag tag) {
+  const auto values = dataset.decimals(tag);
+  return values.empty() ? std::nullopt : std::optional(values.front());
+}
+
+/// How the image asks to be shown: what a presentation state over it must repeat (PS3.3 C.11.6, it replaces them).
+GreyPipeline grey_pipeline(const ElementSet& dataset) {
+  GreyPipeline grey;
+  grey.photometric = dataset.text(0x00280004);
+  grey.rescale_intercept = first_decimal(dataset, 0x00281052);
+  grey.rescale_slope = first_decimal(dataset, 0x00281053);
+  grey.rescale_type = dataset.text(0x00281054);
+  grey.window_center = first_decimal(dataset, 0x00281050);
+  grey.window_width = first_decimal(dataset, 0x00281051);
+  grey.voi_function = dataset.text(0x00281056);
+  grey.has_lut = dataset.find(0x00283000) != nullptr || dataset.find(0x00283010) != nullptr;
+  return grey;
+}
+
 }  // namespace
 
 InstanceHeader instance_header(const ParsedFile& file) {
@@ -162,6 +181,7 @@ InstanceHeader instance_header(const ParsedFile& file) {
   InstanceHeader header;
   header.warnings = file.warnings;
   header.transfer_syntax_uid = file.syntax.uid;
+  header.grey = grey_pipeline(dataset);
   const auto character_sets = dataset.text(kCharacterSet);
   header.character_set = character_sets;
   header.sop_class_uid = required_uid(dataset, kSopClass, file.meta.text(0x00020002), header.warnings);

@@ -168,6 +168,23 @@ TEST(Header, a_text_that_its_character_set_cannot_explain_is_guessed_and_warned_
   }
 }
 
+TEST(Header, says_how_the_image_asks_to_be_shown) {
+  made::MadeFilm film;
+  film.change = [](DcmDataset& dataset) {
+    dataset.putAndInsertString(DCM_WindowCenter, "600\\40");
+    dataset.putAndInsertString(DCM_WindowWidth, "1600\\400");
+    dataset.putAndInsertString(DCM_RescaleIntercept, "-10");
+    dataset.putAndInsertString(DCM_RescaleSlope, "2");
+  };
+  const GreyPipeline grey = read_film(made::film_bytes(film), {}).header.grey;
+  EXPECT_EQ(grey.photometric, "MONOCHROME2");
+  EXPECT_EQ(grey.window_center, 600);
+  EXPECT_EQ(grey.window_width, 1600);
+  EXPECT_EQ(grey.rescale_intercept, -10);
+  EXPECT_EQ(grey.rescale_slope, 2);
+  EXPECT_FALSE(grey.has_lut);
+}
+
 // RES-2
 TEST(Header, patient_and_study_are_kept_byte_for_byte) {
   made::MadeFilm film;
