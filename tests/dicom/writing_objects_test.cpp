@@ -101,6 +101,7 @@ TEST(DecimalString, atMostSixteenCharactersAndNearest) {
   EXPECT_THROW(decimal_string(std::nan("")), Error);
 }
 
+// RES-4
 TEST(WriteSr, completesWhatTheSourceLacks) {
   Parsed parsed(write_sr(small_report(header_with("ISO_IR 192"))));
   for (const DcmTagKey& tag : {DCM_PatientName, DCM_PatientID, DCM_StudyDate, DCM_AccessionNumber, DCM_StudyID})

@@ -31,7 +31,6 @@ dicom::SrObject report(const std::string& language = "en") {
   return results::measurement_report(sample_picture(), sample_result(), language);
 }
 
-// RES-4
 TEST(MeasurementReport, rowsOfTid1500) {
   const dicom::SrObject object = report("fr");
   EXPECT_EQ(object.root.template_id, "1500");

@@ -1,6 +1,6 @@
 """Paired comparison of nets trained on the same fold: differences with 95 % intervals, patients drawn with replacement.
 
-    python3 ablation.py --base /work/train/ab_base.pt --other /work/train/ab_no_balance.pt /work/train/ab_no_border.pt
+    python3 ablation.py --base build/train/ab_base.pt --other build/train/ab_no_balance.pt build/train/ab_no_border.pt
 """
 import argparse
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Checks model.onnx and guided.onnx against PyTorch (autograd with guided ReLU) and writes golden.json.
 
-    python3 check_guided.py --nets /work/train/fold?.pt --size 160 --folder /work/main/models/rouage-chest
+    python3 check_guided.py --nets build/train/fold?.pt --size 160 --folder models/rouage-chest
 """
 import argparse
 import json

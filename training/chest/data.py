@@ -15,7 +15,7 @@ from PIL import Image
 
 from preprocess import film_to_input, resize, resize_matrix
 
-CXR = Path("/work/shared/data/cxr")
+CXR = Path(__file__).resolve().parents[3] / "shared" / "data" / "cxr"
 CACHE_SIZE = 192
 FINDINGS = ["Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
             "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening"]  # Hernia: fewer than 20 positives

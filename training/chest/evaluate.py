@@ -1,6 +1,6 @@
 """Figures of the shipped ensemble: out-of-fold (single nets), calibration split (ensemble), tests on foreign sets.
 
-    python3 evaluate.py --nets /work/train/fold?.pt --ship /work/train/all?.pt --size 128 --out /work/train/figures
+    python3 evaluate.py --nets build/train/fold?.pt --ship build/train/all?.pt --size 128 --out build/train/figures
 
 Writes figures.json (everything that the card and model.yaml quote), calibration.png and oof.csv (stays out of the repository).
 """

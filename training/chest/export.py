@@ -1,6 +1,6 @@
 """Writes the model package: model.onnx, guided.onnx, weights.bin, golden.json, calibration.png, model.yaml, README.md.
 
-    python3 export.py --nets /work/train/fold?.pt --figures /work/train/figures --folder /work/main/models/rouage-chest --version 1.0.0
+    python3 export.py --nets build/train/fold?.pt --figures build/train/figures --folder models/rouage-chest --version 1.0.0
 
 Everything is made and checked in a temporary folder beside the target, then renamed file by file (model.yaml last).
 """

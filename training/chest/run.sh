@@ -1,11 +1,11 @@
 #!/bin/sh
-# Reproduces models/rouage-chest from /work/shared/data/cxr: pretraining, five folds, refit on all folds, figures, export.
-# Usage: run.sh [WORK]      (WORK keeps the film cache, checkpoints and out-of-fold predictions; default /work/train)
+# Reproduces models/rouage-chest from ../shared/data/cxr: pretraining, five folds, refit on all folds, figures, export.
+# Usage: run.sh [WORK]      (WORK keeps the film cache, checkpoints and out-of-fold predictions; default build/train)
 # Each step can be stopped and started again (--resume). One thread a process: OpenMP barriers suffer under load.
 # Version 1.0.0 ran folds 0 and 2 with 14 last epochs, 3 and 4 with 8, and changed fold 1 from 14 to 8 on the way (see the card).
 set -eu
 HERE=$(cd "$(dirname "$0")" && pwd)
-WORK=${1:-/work/train}
+WORK=${1:-$(cd "$(dirname "$0")/../.." && pwd)/build/train}
 PYTHON=${PYTHON:-/usr/bin/python3}
 VERSION=${VERSION:-1.0.0}
 COMMON="--net 32/64,128,192/2,2,2"

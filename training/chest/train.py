@@ -1,7 +1,7 @@
 """Trains one network (one fold), resumable, with fixed seeds.
 
-    python3 train.py --fold 0 --out /work/train/fold0.pt --init /work/train/pretrained.pt --phases 96:20,128:20,160:10
-    python3 train.py --pretrain --out /work/train/pretrained.pt --phases 96:15,128:10
+    python3 train.py --fold 0 --out build/train/fold0.pt --init build/train/pretrained.pt --phases 96:20,128:20,160:10
+    python3 train.py --pretrain --out build/train/pretrained.pt --phases 96:15,128:10
 
 A phase is SIZE:EPOCHS. The checkpoint (network, average, optimiser, epoch, random state) is written every epoch.
 """
@@ -22,7 +22,7 @@ from data import (AGE, FINDINGS, NEVER, NIH, REMARKABLE, SEX, VIEW, OUTPUTS, CAC
 from net import Average, ChestNet
 from stats import auroc
 
-WORK = Path(os.environ.get("ROUAGE_TRAIN", "/work/train"))
+WORK = Path(os.environ.get("ROUAGE_TRAIN", Path(__file__).resolve().parents[2] / "build" / "train"))
 
 
 def output_weights() -> torch.Tensor:
