@@ -5,5 +5,3 @@ find_library(ORT_LIBRARY NAMES libonnxruntime.so.1 PATHS "${ROUAGE_ORT_DIR}" NO_
 if(NOT ORT_LIBRARY)
   message(FATAL_ERROR "libonnxruntime.so.1 is not in ${ROUAGE_ORT_DIR}: run scripts/install first")
 endif()
-add_library(onnxruntime SHARED IMPORTED)
-set_target_properties(onnxruntime PROPERTIES IMPORTED_LOCATION "${ORT_LIBRARY}" IMPORTED_SONAME libonnxruntime.so.1)

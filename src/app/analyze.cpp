@@ -50,7 +50,7 @@ class Run {
         out_(options.out),
         lock_(out_),
         journal_(out_),
-        models_(Workshop(options.settings).models_identity()),
+        models_(models_identity(options.settings)),
         teller_(options, inputs_.size()) {}
 
   int execute() {
@@ -76,7 +76,7 @@ class Run {
     const int children = std::max(1, std::min<int>(wanted, static_cast<int>(inputs_.size())));
     RunSettings settings = options_.settings;
     if (settings.threads <= 0) settings.threads = std::max(1, cores / children);
-    return {children, options_.memory_mb, options_.deadline_s, settings_to_json(settings)};
+    return {children, options_.memory_mb, options_.deadline_s, settings_to_json(settings), throw_from_json};
   }
 
   /// Everything that the answer depends on, besides the file's bytes (which the journal compares by size and time).

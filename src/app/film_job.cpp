@@ -64,6 +64,24 @@ void write_results_json(JobAnswer& answer, const fs::path& folder, const std::st
   write_file(folder / "results.json", {reinterpret_cast<const std::uint8_t*>(document.data()), document.size()});
 }
 
+const cogs::Cog& the_cog(const RunSettings& settings) {
+  if (const cogs::Cog* cog = cogs::find_cog(settings.cog)) return *cog;
+  std::string known;
+  for (const cogs::Cog& cog : cogs::all_cogs()) known += (known.empty() ? "" : ", ") + cog.name;
+  throw Error(ErrorCode::Usage, "no cog is called " + settings.cog).remedy("known: " + known);
+}
+
+/// Where the packages of the cog are, by the cog's own names.
+std::map<std::string, fs::path> package_folders(const RunSettings& settings, const cogs::Cog& cog) {
+  const std::vector<fs::path> folders(settings.model_folders.begin(), settings.model_folders.end());
+  std::map<std::string, fs::path> found;
+  for (const std::string& name : cog.packages) {
+    const auto chosen = settings.packages.find(name);
+    found[name] = infer::find_package(chosen == settings.packages.end() ? name : chosen->second, folders);
+  }
+  return found;
+}
+
 /// Header of a film as its folder tells it: of the input, or of the source.dcm that stands for a picture.
 dicom::InstanceHeader header_of_finished(const fs::path& folder, const std::string& input) {
   std::error_code ignored;
@@ -75,25 +93,31 @@ dicom::InstanceHeader header_of_finished(const fs::path& folder, const std::stri
 
 }  // namespace
 
-Workshop::Workshop(RunSettings settings) : settings_(std::move(settings)), cog_(cogs::find_cog(settings_.cog)) {
-  if (cog_ == nullptr) {
-    std::string known;
-    for (const cogs::Cog& cog : cogs::all_cogs()) known += (known.empty() ? "" : ", ") + cog.name;
-    throw Error(ErrorCode::Usage, "no cog is called " + settings_.cog).remedy("known: " + known);
-  }
-  std::vector<fs::path> folders(settings_.model_folders.begin(), settings_.model_folders.end());
-  for (const std::string& name : cog_->packages) {
-    const auto chosen = settings_.packages.find(name);
-    const std::string wanted = chosen == settings_.packages.end() ? name : chosen->second;
-    models_[name] =
-        infer::load(infer::read_package(infer::find_package(wanted, folders)),
-                    {.threads = settings_.threads, .arena = true, .provider = settings_.provider, .spin = false});
-  }
+Workshop::Workshop(RunSettings settings) : settings_(std::move(settings)), cog_(&the_cog(settings_)) {
+  const infer::SessionOptions options{
+      .threads = settings_.threads, .arena = true, .provider = settings_.provider, .spin = false};
+  std::map<std::string, std::future<infer::Package>> reading;
+  for (const auto& [name, folder] : package_folders(settings_, *cog_))
+    reading[name] = std::async(std::launch::async, [folder = folder] { return infer::read_package(folder); });
+  for (auto& [name, package] : reading) models_[name] = infer::load(package.get(), options);
 }
 
-std::string Workshop::models_identity() const {
+void Workshop::open_nets() {
+  for (const auto& [name, model] : models_)
+    opening_.push_back(std::async(std::launch::async, [model = model] {
+      try {
+        model->head_weight();  // opens the net, and runs it once where it has a head to read
+        model->net();
+      } catch (const std::exception&) {
+        // The film that needs this net tries again and is refused with the reason.
+      }
+    }));
+}
+
+std::string models_identity(const RunSettings& settings) {
   std::string text;
-  for (const auto& [name, model] : models_) text += name + "=" + model->package().digest + ";";
+  for (const auto& [name, folder] : package_folders(settings, the_cog(settings)))
+    text += name + "=" + infer::package_digest(folder) + ";";
   return text;
 }
 

@@ -4,15 +4,18 @@
 /// The parent sends one JSON line a job to the child's standard input and reads one JSON line back:
 ///   {"kind":"film","path":...,"folder":...,...}  ->  {"status":"done","document":{...},"files":[...],...}
 ///   {"kind":"study","study":...,"films":[...],"folder":...}  ->  the same
+/// The child's very first line says whether it can work at all: empty, or an Error as JSON (`error_to_json`).
 /// The folder is a staging folder of the parent's: the child only writes into it, the parent publishes it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "cogs/cog.h"
 #include "dicom/reading.h"
 #include "infer/package.h"
@@ -60,15 +63,25 @@ class Workshop {
   JobAnswer study(const std::string& study_uid, const std::vector<std::filesystem::path>& films,
                   const std::filesystem::path& folder) const;
   const RunSettings& settings() const { return settings_; }
-  /// "name version digest" of every package of the cog: part of the journal's key.
-  std::string models_identity() const;
+  /// Opens every net in the background, so that the first film waits less. What goes wrong is said when a film needs
+  /// it.
+  void open_nets();
 
  private:
   JobAnswer film_or_throw(const FilmJob& job, const std::filesystem::path& folder) const;
   RunSettings settings_;
   const cogs::Cog* cog_;
   std::map<std::string, std::shared_ptr<const infer::LoadedModel>> models_;
+  std::vector<std::future<void>> opening_;
 };
+
+/// "name=digest;" of every package of the cog: part of the journal's key. Only model.yaml is read: the children check
+/// that the rest of a package is what it says before they use it. Errors: Usage (no such cog), FileMissing.
+std::string models_identity(const RunSettings& settings);
+
+/// An Error between processes, and back.
+std::string error_to_json(const Error& error);
+[[noreturn]] void throw_from_json(const std::string& json);
 
 std::string settings_to_json(const RunSettings& settings);
 RunSettings settings_from_json(const std::string& json);

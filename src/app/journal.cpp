@@ -103,7 +103,7 @@ std::string folder_digest(const fs::path& folder) {
   std::vector<std::string> parts;
   for (const fs::path& file : files_below(folder)) {
     parts.push_back(file.filename().string());
-    parts.push_back(sha256(read_file(file, 4096 * kMebibyte)).hex());
+    parts.push_back(file_digest(file, 4096 * kMebibyte).hex());
   }
   return digest_of(parts).hex();
 }

@@ -15,7 +15,7 @@ int run(int argc, char** argv) {
       "Exit codes: 0 done, 1 done with refusals, 2 usage, 3 no input could be opened, 4 internal."};
   program.name("rouage");
   program.require_subcommand(1);
-  program.set_version_flag("--version", version_text());
+  program.set_version_flag("--version", version_text, "print the version and end");
   int exit_code = 0;
   for (const auto add : {add_analyze, add_work, add_model, add_phantom, add_doctor}) add(program, exit_code);
   try {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 
 #include "base/error.h"
 #include "base/host.h"
@@ -30,6 +31,15 @@ std::string ending_of(int status) {
   return "the worker ended (exit " + std::to_string(WEXITSTATUS(status)) + ")";
 }
 
+/// The first whole line of what was read so far, taken out of it.
+std::optional<std::string> take_line(std::string& buffer) {
+  const auto end = buffer.find('\n');
+  if (end == std::string::npos) return std::nullopt;
+  std::string line = buffer.substr(0, end);
+  buffer.erase(0, end + 1);
+  return line;
+}
+
 }  // namespace
 
 struct WorkerPool::Child {
@@ -38,6 +48,7 @@ struct WorkerPool::Child {
   std::string buffer;
   std::size_t item = kIdle;
   double started_s = 0;
+  bool greeted = false;  ///< has said that it can work
   bool alive() const { return pid > 0; }
 };
 
@@ -69,7 +80,8 @@ void WorkerPool::start(Child& child) {
   }
   ::close(request[0]);
   ::close(answer[1]);
-  child = Child{.pid = pid, .to = request[1], .from = answer[0], .buffer = {}, .item = kIdle, .started_s = 0};
+  child = Child{
+      .pid = pid, .to = request[1], .from = answer[0], .buffer = {}, .item = kIdle, .started_s = 0, .greeted = false};
   const std::string line = options_.settings_json + "\n";
   if (::write(child.to, line.data(), line.size()) < 0) end(child);
 }
@@ -126,13 +138,16 @@ void WorkerPool::run(std::size_t count, const std::function<std::string(std::siz
     if (got < 0 && errno == EINTR) return;
     if (got <= 0) return bury(child);
     child.buffer.append(chunk.data(), static_cast<std::size_t>(got));
-    const auto line_end = child.buffer.find('\n');
-    if (line_end == std::string::npos) {
-      if (child.buffer.size() > kAnswerLimit) ::kill(child.pid, SIGKILL);
-      return;
+    if (child.buffer.size() > kAnswerLimit) ::kill(child.pid, SIGKILL);
+    if (!child.greeted) {
+      const std::optional<std::string> greeting = take_line(child.buffer);
+      if (!greeting) return;
+      child.greeted = true;
+      if (!greeting->empty() && options_.unfit) options_.unfit(*greeting);
     }
-    const std::string answer = child.buffer.substr(0, line_end);
-    child.buffer.erase(0, line_end + 1);
+    const std::optional<std::string> line = take_line(child.buffer);
+    if (!line) return;
+    const std::string& answer = *line;
     const std::size_t item = child.item;
     child.item = kIdle;
     --running;

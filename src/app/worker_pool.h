@@ -16,6 +16,8 @@ struct PoolOptions {
   std::uint64_t memory_mb = 4096;  ///< address space of a child (RLIMIT_AS); 0: no limit
   double deadline_s = 300;         ///< an item that takes longer is killed
   std::string settings_json;       ///< first line that a child reads
+  /// Given a child's first line when it is not empty: why it cannot work. It throws, and the run ends.
+  std::function<void(const std::string&)> unfit;
 };
 
 /// How one item ended.

@@ -115,6 +115,25 @@ Bytes read_file(const fs::path& path, std::uint64_t cap_bytes) {
   return read_bytes(file, size, path);
 }
 
+Digest file_digest(const fs::path& path, std::uint64_t cap_bytes) {
+  std::uint64_t size = 0;
+  const Descriptor file = opened(path, size);
+  if (size > cap_bytes)
+    throw Error(ErrorCode::FileTooLarge, std::to_string(size) + " bytes, the limit is " + std::to_string(cap_bytes))
+        .file(path);
+  Sha256 hash;
+  Bytes chunk(std::min<std::uint64_t>(size, kMebibyte));
+  for (std::uint64_t rest = size; rest > 0;) {
+    const ssize_t got = ::read(file.get(), chunk.data(), std::min<std::uint64_t>(rest, chunk.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::FileMissing, last_error()).file(path);
+    if (got == 0) break;  // the file became shorter meanwhile
+    hash.add(std::span(chunk).first(static_cast<std::size_t>(got)));
+    rest -= static_cast<std::uint64_t>(got);
+  }
+  return hash.finish();
+}
+
 Bytes read_file_start(const fs::path& path, std::size_t most) {
   std::uint64_t size = 0;
   const Descriptor file = opened(path, size);

@@ -20,6 +20,8 @@ inline constexpr std::uint64_t kMebibyte = 1024 * 1024;
 
 /// Whole file. Errors: FileMissing (absent, a folder, not readable), FileTooLarge (over cap, said before reading).
 Bytes read_file(const std::filesystem::path& path, std::uint64_t cap_bytes);
+/// SHA-256 of a whole file, read in pieces. Errors: as read_file.
+Digest file_digest(const std::filesystem::path& path, std::uint64_t cap_bytes);
 /// The first `most` bytes, or all of a shorter file: what a header needs. Errors: FileMissing.
 Bytes read_file_start(const std::filesystem::path& path, std::size_t most);
 std::string read_text(const std::filesystem::path& path, std::uint64_t cap_bytes = 64 * kMebibyte);

@@ -13,28 +13,6 @@
 namespace rouage {
 namespace {
 
-/// One running SHA-256; the only place that touches OpenSSL.
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
-      throw Error(ErrorCode::Internal, "SHA-256 cannot start");
-  }
-  void add(const void* data, std::size_t size) {
-    if (EVP_DigestUpdate(context_.get(), data, size) != 1) throw Error(ErrorCode::Internal, "SHA-256 failed");
-  }
-  Digest finish() {
-    Digest digest;
-    unsigned size = 0;
-    if (EVP_DigestFinal_ex(context_.get(), digest.bytes.data(), &size) != 1 || size != digest.bytes.size())
-      throw Error(ErrorCode::Internal, "SHA-256 failed");
-    return digest;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
-
 std::string hex_of(std::span<const std::uint8_t> bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
@@ -73,24 +51,52 @@ std::string Digest::short_hex() const {
   return hex_of(std::span(bytes).first(8));
 }
 
+/// The only place that touches OpenSSL.
+struct Sha256::Context {
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> evp{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
+
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+  if (!context_->evp || EVP_DigestInit_ex(context_->evp.get(), EVP_sha256(), nullptr) != 1)
+    throw Error(ErrorCode::Internal, "SHA-256 cannot start");
+}
+
+Sha256::~Sha256() = default;
+
+void Sha256::add(std::span<const std::uint8_t> bytes) {
+  if (EVP_DigestUpdate(context_->evp.get(), bytes.data(), bytes.size()) != 1)
+    throw Error(ErrorCode::Internal, "SHA-256 failed");
+}
+
+void Sha256::add(std::string_view text) {
+  add(std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+}
+
+Digest Sha256::finish() {
+  Digest digest;
+  unsigned size = 0;
+  if (EVP_DigestFinal_ex(context_->evp.get(), digest.bytes.data(), &size) != 1 || size != digest.bytes.size())
+    throw Error(ErrorCode::Internal, "SHA-256 failed");
+  return digest;
+}
+
 Digest sha256(std::span<const std::uint8_t> bytes) {
   Sha256 hash;
-  hash.add(bytes.data(), bytes.size());
+  hash.add(bytes);
   return hash.finish();
 }
 
 Digest sha256(std::string_view text) {
   Sha256 hash;
-  hash.add(text.data(), text.size());
+  hash.add(text);
   return hash.finish();
 }
 
 Digest digest_of(std::span<const std::string> parts) {
   Sha256 hash;
   for (const std::string& part : parts) {
-    const std::string length = std::to_string(part.size()) + ":";
-    hash.add(length.data(), length.size());
-    hash.add(part.data(), part.size());
+    hash.add(std::to_string(part.size()) + ":");
+    hash.add(part);
   }
   return hash.finish();
 }

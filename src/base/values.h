@@ -24,7 +24,23 @@ struct Digest {
   friend bool operator==(const Digest&, const Digest&) = default;
 };
 
-/// SHA-256 (FIPS 180-4, by OpenSSL). Pure, thread-safe.
+/// A running SHA-256 (FIPS 180-4, by OpenSSL), for what comes in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void add(std::span<const std::uint8_t> bytes);
+  void add(std::string_view text);
+  Digest finish();  ///< once
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+/// SHA-256 of bytes that are all there. Pure, thread-safe.
 Digest sha256(std::span<const std::uint8_t> bytes);
 Digest sha256(std::string_view text);
 

@@ -26,7 +26,6 @@ struct OrtApiBase {
   const OrtApi* (*GetApi)(std::uint32_t version);
   const char* (*GetVersionString)();
 };
-const OrtApiBase* OrtGetApiBase();
 }
 
 namespace rouage::infer::ort {

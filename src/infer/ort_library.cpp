@@ -1,17 +1,59 @@
 #include "infer/ort_library.h"
 
-#include <string_view>
+#include <dlfcn.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "base/host.h"
 #include "infer/session.h"
 
 namespace rouage::infer {
 namespace ort {
 namespace {
 
+constexpr const char* kFileName = "libonnxruntime.so.1";
+
+/// Where the library may be: the operator's choice, beside an installed program, where it was at build time, the
+/// system.
+std::vector<std::string> places() {
+  std::vector<std::string> places;
+  if (const char* chosen = std::getenv("ROUAGE_ONNXRUNTIME"); chosen != nullptr && *chosen != '\0') return {chosen};
+  places.push_back((program_path().parent_path() / ".." / "lib" / "rouage" / kFileName).string());
+  places.emplace_back(ROUAGE_ORT_LIBRARY);
+  places.emplace_back(kFileName);
+  return places;
+}
+
+/// Opened when first needed, not when the program starts: relocating it takes 70 ms, and not every command infers.
+void* open_file(std::string& file) {
+  std::string tried;
+  for (const std::string& place : places()) {
+    if (place.find('/') != std::string::npos && !std::filesystem::exists(place)) {
+      tried += place + " is not there; ";
+      continue;
+    }
+    if (void* opened = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+      file = place;
+      return opened;
+    }
+    tried += std::string(dlerror()) + "; ";
+  }
+  throw Error(ErrorCode::RuntimeMissing, tried + "ROUAGE_ONNXRUNTIME can name another file");
+}
+
 Library open_library() {
-  const OrtApiBase* base = OrtGetApiBase();
-  if (base == nullptr) throw Error(ErrorCode::RuntimeMissing, "the library gives no table of functions");
+  // Built with a telemetry client that, at the first environment, opens a database below the user's cache folder and
+  // waits for a network. The switch in its API comes after that; this variable is read before.
+  ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
   Library made;
+  void* handle = open_file(made.file);
+  using GetApiBase = const OrtApiBase* (*)();
+  const auto get_base = reinterpret_cast<GetApiBase>(dlsym(handle, "OrtGetApiBase"));
+  const OrtApiBase* base = get_base == nullptr ? nullptr : get_base();
+  if (base == nullptr) throw Error(ErrorCode::RuntimeMissing, made.file + " gives no table of functions");
   made.version = base->GetVersionString();
   if (!made.version.starts_with(kVersionPrefix))
     throw Error(ErrorCode::RuntimeMissing, "version " + made.version + " is installed, this build needs " +

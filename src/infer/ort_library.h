@@ -14,6 +14,7 @@ struct Library {
   OrtAllocator* allocator = nullptr;  ///< the runtime's own default: owns the names that it returns
   OrtMemoryInfo* cpu_memory = nullptr;
   std::string version;
+  std::string file;  ///< as it was opened
 };
 
 /// Made at the first call and kept until the process ends. Errors: RuntimeMissing.

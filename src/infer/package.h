@@ -78,6 +78,9 @@ struct Package {
 
 /// Errors: FileMissing, PackageInvalid (names key and line), PackageDigest (names the file).
 Package read_package(const std::filesystem::path& folder);
+/// Package::digest without reading more than model.yaml: says which package it claims to be, checks nothing.
+/// Errors: FileMissing.
+std::string package_digest(const std::filesystem::path& folder);
 /// `name_or_path`: a folder, or a name below a models folder. Errors: FileMissing lists what there is.
 std::filesystem::path find_package(const std::string& name_or_path,
                                    const std::vector<std::filesystem::path>& model_folders);

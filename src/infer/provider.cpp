@@ -1,6 +1,5 @@
 #include "infer/provider.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -24,9 +23,7 @@ constexpr std::array<Known, 3> kKnown{
      {"openvino", "OpenVINOExecutionProvider", "libonnxruntime_providers_openvino.so"}}};
 
 std::filesystem::path library_folder() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&OrtGetApiBase), &info) == 0 || info.dli_fname == nullptr) return {};
-  return std::filesystem::path(info.dli_fname).parent_path();
+  return std::filesystem::path(library().file).parent_path();
 }
 
 [[noreturn]] void missing(const Known& known, const std::string& what) {

@@ -22,6 +22,9 @@ std::vector<std::string> text_keys(std::string_view language);
 /// where the catalogue has none.
 std::string label_text(std::string_view language, std::string_view label);
 
+/// Starts to look for the fonts, in the background: the first text waits for what is then still missing (about 0.1 s).
+void prepare_fonts();
+
 struct OverlayBox {
   double x0 = 0, y0 = 0, x1 = 0, y1 = 0;  ///< film matrix, outer corner origin
   std::string caption;

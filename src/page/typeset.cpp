@@ -48,6 +48,11 @@ void check_font(PangoLayout* layout) {
 
 }  // namespace
 
+void prepare_fonts() {
+  // Pango begins to read fontconfig's files in a thread of its own as soon as a map of fonts exists.
+  pango_cairo_font_map_get_default();
+}
+
 struct Sheet::Parts {
   Held<cairo_surface_t> surface;
   Held<cairo_t> cairo;

@@ -25,24 +25,11 @@ TEST(Doctor, SaysWhatIsWrongWithAnInstallation) {
   EXPECT_NE(outcome.out.find("no model package"), std::string::npos);
 }
 
-// COG-5
-TEST(Model, WithAChangedFileIsRefused) {
-  const Folder folder("tampered");
-  const fs::path package = fs::path(ROUAGE_SOURCE_DIR) / "models" / "rouage-chest-gate";
-  if (!fs::exists(package)) GTEST_SKIP() << "models/rouage-chest-gate is absent";
-  fs::copy(package, folder / "gate");
-  std::ofstream(folder / "gate" / "model.onnx", std::ios::app) << "x";
-  const Outcome outcome = run("model show " + (folder / "gate").string());
-  EXPECT_EQ(outcome.exit_code, 4);
-  EXPECT_NE(outcome.err.find("model.onnx"), std::string::npos) << outcome.err;
-}
-
-TEST(Model, ListShowAndCheckAnswerInJson) {
-  if (!fs::exists(fs::path(ROUAGE_SOURCE_DIR) / "models" / "rouage-chest"))
-    GTEST_SKIP() << "models/rouage-chest is absent";
-  EXPECT_GE(Json::parse(run("model list --json").out).size(), 2U);
-  EXPECT_EQ(Json::parse(run("model show rouage-chest --json").out)["name"], "rouage-chest");
-  const Outcome check = run("model check rouage-chest --json");
-  EXPECT_EQ(check.exit_code, 0) << check.out;
-  EXPECT_TRUE(Json::parse(check.out)["passed"]);
+// ONNX Runtime is built with a telemetry client: nothing of it may be left in the user's folder, or be started.
+TEST(Privacy, TheRuntimesTelemetryNeverStarts) {
+  const Folder folder("home");
+  const std::string home = "HOME=" + folder.path().string() + " XDG_CACHE_HOME= ROUAGE_HOME=" ROUAGE_SOURCE_DIR " ";
+  ASSERT_EQ(run("doctor", home).exit_code, 0);
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path()))
+    EXPECT_EQ(entry.path().string().find("onnxruntime"), std::string::npos) << entry.path();
 }
