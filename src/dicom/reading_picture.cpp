@@ -123,6 +123,9 @@ FilmInstance read_picture_as_film(const std::filesystem::path& file, const Pictu
                   fmt::format("{} x {} pixels have a side over {}", picture.columns, picture.rows, limits.side));
     FilmInstance instance;
     instance.header = picture_header(sha256(bytes), facts);
+    if (picture.exif_orientation != 1)
+      instance.header.warnings.push_back(
+          fmt::format("the picture was turned or mirrored as its Exif orientation {} says", picture.exif_orientation));
     image::Film& film = instance.film;
     film.from_colour = picture.channels == 3;
     if (film.from_colour) make_grey(picture, instance.header.warnings);

@@ -7,6 +7,7 @@
 #include <jpeglib.h>
 
 #include "base/error.h"
+#include "image/exif.h"
 #include "image/picture.h"
 
 namespace rouage::image {
@@ -59,6 +60,7 @@ bool read_header(Reader& reader, std::span<const std::uint8_t> bytes) {
   if (setjmp(reader.back) != 0) return false;
   jpeg_create_decompress(&reader.jpeg);
   jpeg_mem_src(&reader.jpeg, bytes.data(), bytes.size());
+  jpeg_save_markers(&reader.jpeg, JPEG_APP0 + 1, 0xFFFF);
   jpeg_read_header(&reader.jpeg, TRUE);
   return true;
 }
@@ -72,6 +74,12 @@ bool read_pixels(Reader& reader, std::size_t stride) {
   }
   jpeg_finish_decompress(&reader.jpeg);
   return true;
+}
+
+int orientation_of(const jpeg_decompress_struct& jpeg) {
+  for (jpeg_saved_marker_ptr marker = jpeg.marker_list; marker != nullptr; marker = marker->next)
+    if (const int found = exif_orientation({marker->data, marker->data_length}); found != 1) return found;
+  return 1;
 }
 
 }  // namespace
@@ -92,6 +100,7 @@ Picture read_jpeg(std::span<const std::uint8_t> bytes, std::uint64_t pixel_limit
   picture.columns = reader.jpeg.image_width;
   picture.rows = reader.jpeg.image_height;
   picture.channels = reader.jpeg.num_components;
+  picture.exif_orientation = orientation_of(reader.jpeg);  // libjpeg forgets its markers when it has finished
   const std::uint64_t pixels = std::uint64_t{picture.columns} * picture.rows;
   if (pixels > pixel_limit)
     throw Error(ErrorCode::ImageTooLarge, std::to_string(picture.columns) + " x " + std::to_string(picture.rows) +
@@ -111,7 +120,8 @@ Picture read_jpeg(std::span<const std::uint8_t> bytes, std::uint64_t pixel_limit
   if (!read_pixels(reader, stride) || reader.damaged)
     throw Error(ErrorCode::PixelDataTruncated, std::string("JPEG: ") + reader.problem);
   picture.samples.assign(reader.pixels.begin(), reader.pixels.end());
-  return picture;
+  const int orientation = picture.exif_orientation;
+  return upright(std::move(picture), orientation);
 }
 
 }  // namespace rouage::image

@@ -15,6 +15,7 @@ struct Picture {
   std::uint32_t columns = 0, rows = 0;
   int channels = 1;
   int bits = 8;                        ///< 8 or 16
+  int exif_orientation = 1;            ///< as the file said (1..8); the samples are already turned upright
   std::vector<std::uint16_t> samples;  ///< 8-bit values stand in the low byte
 };
 
