@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/model_boxes.h"
 #include "base/error.h"
 #include "base/host.h"
 #include "infer/model_check.h"
@@ -17,7 +18,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 struct ModelArguments {
-  std::string package, onnx, out, pixel_scale = "1024", name, kind, provider = "cpu";
+  std::string package, onnx, out, pixel_scale = "1024", name, kind, provider = "cpu", boxes;
   bool json = false;
 };
 
@@ -115,6 +116,43 @@ int show_model(const ModelArguments& arguments) {
   return 0;
 }
 
+std::string percent_text(const Estimate& rate) {
+  return fmt::format("{:.0f} % ({:.0f}-{:.0f})", 100 * rate.value, 100 * rate.lower, 100 * rate.upper);
+}
+
+Json rate_json(const Estimate& rate) {
+  return {{"value", rate.value}, {"lower", rate.lower}, {"upper", rate.upper}};
+}
+
+Json boxes_json(const BoxReport& report) {
+  Json rows = Json::array();
+  for (const cogs::PointingRow& row : report.rows)
+    rows.push_back({{"label", row.label},
+                    {"n", row.n},
+                    {"box_area", row.box_area},
+                    {"map", rate_json(row.map)},
+                    {"lung_centre", rate_json(row.lung_centre)},
+                    {"class_mean", rate_json(row.class_mean)},
+                    {"shuffled", rate_json(row.shuffled)},
+                    {"rank_correlation_with_shuffled", row.rank_correlation}});
+  return {{"boxes", report.boxes}, {"without_output", report.unknown}, {"rows", rows}};
+}
+
+std::string boxes_table(const BoxReport& report) {
+  TextTable table({"finding", "boxes", "box area", "map", "lung centre", "mean map", "shuffled weights", "correlation"},
+                  "<>>>>>>>");
+  for (const cogs::PointingRow& row : report.rows)
+    table.row({row.label, std::to_string(row.n), fmt::format("{:.0f} %", 100 * row.box_area), percent_text(row.map),
+               percent_text(row.lung_centre), row.n > 1 ? percent_text(row.class_mean) : "-",
+               percent_text(row.shuffled), fixed_text(row.rank_correlation, 2)});
+  return fmt::format(
+      "\nPointing game: share of the boxes that hold the map's maximum, Wilson's 95 % interval, beside guesses that "
+      "see "
+      "no film.\nA film that trained the net is favoured; {} of {} boxes are of findings that the package does not "
+      "have.\n{}",
+      report.unknown, report.boxes, table.text());
+}
+
 int check_model(const ModelArguments& arguments) {
   const fs::path folder = infer::find_package(arguments.package, model_folders());
   infer::SessionOptions options;
@@ -127,10 +165,15 @@ int check_model(const ModelArguments& arguments) {
     table.row({check.check, check.passed ? "passed" : "FAILED", check.detail});
     rows.push_back({{"check", check.check}, {"passed", check.passed}, {"detail", check.detail}});
   }
-  if (arguments.json)
-    fmt::print("{}\n", Json{{"package", folder.string()}, {"passed", passed}, {"checks", rows}}.dump());
-  else
-    fmt::print("{}", table.text());
+  Json document{{"package", folder.string()}, {"passed", passed}, {"checks", rows}};
+  std::string text = table.text();
+  // A package that fails its own checks points at nothing worth measuring.
+  if (passed && !arguments.boxes.empty()) {
+    const BoxReport report = play_boxes(folder, arguments.boxes);
+    document["pointing"] = boxes_json(report);
+    text += boxes_table(report);
+  }
+  fmt::print("{}", arguments.json ? document.dump() + "\n" : text);
   return passed ? 0 : 1;
 }
 
@@ -186,6 +229,8 @@ void add_model(CLI::App& program, int& exit_code) {
   CLI::App* check =
       model->add_subcommand("check", "Digests, shapes, answers on synthetic films; exit 1 when one fails");
   check->add_option("PACKAGE", arguments->package, "name or folder")->required();
+  check->add_option("--boxes", arguments->boxes,
+                    "CSV of expert boxes (file, finding, x, y, w, h, px_frame): do the maps point at them?");
   check->add_option("--provider", arguments->provider, "execution provider")->capture_default_str();
   check->add_flag("--json", arguments->json, "JSON on standard output");
   check->callback([arguments, &exit_code] { exit_code = check_model(*arguments); });

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
-#include <span>
+#include <vector>
 
 #include "base/error.h"
 
@@ -47,19 +47,6 @@ Estimate hit_rate(int hits, int n) {
   const double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
   const double half = z * std::sqrt(p * (1 - p) / n + z2 / (4.0 * n * n)) / (1 + z2 / n);
   return {p, std::max(0.0, centre - half), std::min(1.0, centre + half)};
-}
-
-Map mean_map(std::span<const Map> maps) {
-  if (maps.empty()) throw Error(ErrorCode::Internal, "a mean of no map");
-  std::vector<double> sum(maps.front().values.size(), 0.0);
-  for (const Map& map : maps) {
-    if (map.columns != maps.front().columns || map.rows != maps.front().rows)
-      throw Error(ErrorCode::Internal, "a mean of maps of different sizes");
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(map.values[i]);
-  }
-  Map made{maps.front().columns, maps.front().rows, {}};
-  for (const double s : sum) made.values.push_back(static_cast<float>(s / static_cast<double>(maps.size())));
-  return made;
 }
 
 double rank_correlation(const Map& a, const Map& b) {

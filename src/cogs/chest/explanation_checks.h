@@ -6,8 +6,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "base/values.h"
 #include "cogs/chest/explanation.h"
@@ -23,10 +21,6 @@ bool pointing_hit(const Map& map, const Box& box, std::uint32_t film_columns, st
 /// hits of n with Wilson's score interval (Wilson 1927; without continuity correction), level 0.95.
 /// n = 0 gives 0 with the interval 0..1.
 Estimate hit_rate(int hits, int n);
-
-/// Mean of maps of one size: what a map of this class looks like whatever the film; a baseline for the pointing game.
-/// Errors: Internal for no map or different sizes.
-Map mean_map(std::span<const Map> maps);
 
 /// Spearman's rank correlation of two maps of one size, ties by mean ranks; 0 where one of them is constant.
 double rank_correlation(const Map& a, const Map& b);

@@ -124,11 +124,5 @@ TEST(RankCorrelation, SeesOrderNotSize) {
   EXPECT_EQ(rank_correlation(a, flat), 0);
 }
 
-TEST(MeanMap, AveragesCellByCell) {
-  const Map maps[] = {{2, 1, {0, 4}}, {2, 1, {2, 0}}};
-  EXPECT_EQ(mean_map(maps).values, (std::vector<float>{1, 2}));
-  EXPECT_THROW(mean_map({}), Error);
-}
-
 }  // namespace
 }  // namespace rouage::cogs::chest
