@@ -65,6 +65,42 @@ def erase(x, rng, probability, border_probability):
     return x
 
 
+def insert_opacities(films, eligible, rng, probability):
+    """Synthetic round opacities in the lung fields of real films: nodules (radius 4..15 mm) and masses (15..45 mm).
+
+    films uint8 [B,H,H]; eligible bool [B]: films whose label names neither. The field of view is taken as 380 mm.
+    Returns (films, int64 [B]: 0 none, 1 nodule, 2 mass). Opacities are projections of soft-edged ellipsoids, 12..70 grey levels.
+    """
+    n, size = len(films), films.shape[-1]
+    made = torch.zeros(n, dtype=torch.long)
+    if probability <= 0:
+        return films, made
+    films = films.clone()
+    y, x = torch.meshgrid(torch.arange(size).float(), torch.arange(size).float(), indexing="ij")
+    for i in range(n):
+        u = torch.rand(12, generator=rng)
+        if not eligible[i] or u[0] >= probability:
+            continue
+        mass = bool(u[1] < 0.5)
+        total = torch.zeros(size, size)
+        for k in range(1 + int(u[2] < 0.25)):       # one in four films has two
+            v = torch.rand(9, generator=rng)
+            radius = (15 + 30 * v[0] ** 1.5 if mass else 4 + 11 * v[0]) / 380 * size
+            radius = radius.clamp_min(1.3)
+            side = 0.29 + 0.13 * (v[1] - 0.5) * 2
+            cx, cy = (side if v[2] < 0.5 else 1 - side) * size, (0.18 + 0.55 * v[3]) * size
+            angle, stretch = v[4] * math.pi, 1 + 0.5 * v[5]
+            dx, dy = x - cx, y - cy
+            a, b = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
+            wobble = 1 + 0.15 * torch.cos(3 * torch.atan2(b, a) + 6.28 * v[6])
+            r2 = ((a * stretch) ** 2 + (b / stretch) ** 2) / (radius * wobble) ** 2
+            level = (20 + 50 * v[7]) if mass else (12 + 33 * v[7])
+            total += level * (1 - r2).clamp_min(0) ** (0.5 + v[8])
+        films[i] = (films[i].float() + total).clamp(0, 255).round().byte()
+        made[i] = 2 if mass else 1
+    return films, made
+
+
 def augment(films: torch.Tensor, size: int, rng: torch.Generator, strength: float = 1.0, border: float = 0.15) -> torch.Tensor:
     """One batch: films uint8 [B,H,H] -> network input float32 [B,1,S,S]. border: probability of border masking."""
     x = affine(films[:, None].float() / 255.0, size, rng, strength)

@@ -56,6 +56,20 @@ def _verdict(rec, goal, oof, cal) -> str:
     return ("**Not met here:** " + "; ".join(out) + ".") if out else "All asked figures are met here by the point estimates."
 
 
+def _eligible(rec, goal, oof, cal) -> list:
+    """The asked figures again on the films that the eligibility check lets through: refusing must not be what makes them good."""
+    names = ["eligible films only, " + d for d in (oof, cal)]
+    rates = [_find(rec, figure="eligible_rate", data=d) for d in names]
+    if None in rates:
+        return ["", "Figures on eligible films only were not measured for this version."]
+    out = ["", "Only the films that the eligibility check (`rouage-chest-gate`, with the ages and views of the table) lets through: "
+           + "; ".join(f"{r['positives']} of {r['n']} {w}" for r, w in zip(rates, ("out-of-fold", "of the calibration split"))) + ". Refused films are mostly of minors.", "",
+           "| eligible films only | out-of-fold | calibration split |", "|---|---|---|"]
+    for name, (figure, stratum, _, digits) in goal.items():
+        out.append(f"| {name} | " + " | ".join(_f(_find(rec, figure=figure, stratum=stratum, data=d), digits) for d in names) + " |")
+    return out
+
+
 def _members(figures) -> str:
     names, folds = (", ".join(n[:-3] for n in figures[key]) for key in ("nets", "fold_nets"))
     if figures["nets"] == figures["fold_nets"]:
@@ -92,6 +106,7 @@ def card_text(figures, version, report, ensemble, plan, total_bytes) -> str:
         cells = [_f(_find(rec, figure=figure, stratum=stratum, data=d), digits) for d in (oof, cal)]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} | {asked} |")
     lines += ["", _verdict(rec, goal, oof, cal)]
+    lines += _eligible(rec, goal, oof, cal)
     lines += ["", f"The out-of-fold column: {oof}; each film is read only by a net that never saw its patient ({figures['each']}). The shipped ensemble of {nets} is not these nets one by one: it should be somewhat better, "
               f"which only the calibration column can show. The calibration column: {cal}, seen by no net; it is small, its intervals are wide, and the age line was fitted on it (two numbers). Intervals: 95 %, bootstrap of patients (400 draws, fixed seed).", "",
               "## Data and splits", "",

@@ -21,6 +21,7 @@ from train import WORK, predict
 
 BINARY = [k for k in range(len(OUTPUTS)) if k != AGE]
 BLANK = "out-of-fold, outer 8 % of each side blanked"
+ELIGIBLE = "eligible films only, "
 ENOUGH = 20       # positives and negatives in the calibration split, below which Platt is fitted out-of-fold
 
 
@@ -138,6 +139,14 @@ def foreign(s: Set, calibration, points) -> list:
     return out
 
 
+def on_eligible(s: Set, age: np.ndarray, data: str, path: Path) -> list:
+    """The asked figures on the films that the eligibility check lets through, and how many those are."""
+    ok = {r["file"]: r["eligible"] == "1" for r in csv.DictReader(open(path, newline=""))}
+    m = np.array([ok[r["file"]] for r in s.rows])
+    kept, name = s.part(m), ELIGIBLE + data
+    return [record("eligible_rate", "films", "all films", name, s, lambda i: float(m[i].mean()), int(m.sum()))] + means(kept, name) + age_figures(kept, age[m], name)
+
+
 def points_on(s: Set, data: str, calibration, points) -> list:
     """Sensitivity and specificity at the thresholds chosen out-of-fold, on films that chose nothing."""
     out = []
@@ -169,6 +178,7 @@ def main():
     p.add_argument("--nets", type=Path, nargs="+", required=True)
     p.add_argument("--ship", type=Path, nargs="*", help="the nets that ship, where they are refits of --nets on all folds")
     p.add_argument("--size", type=int, required=True)
+    p.add_argument("--eligible", type=Path, help="CSV of eligible.py: figures on eligible films beside all films")
     p.add_argument("--out", type=Path, required=True)
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -220,6 +230,8 @@ def main():
     performance = aurocs(oof, oof_name, metadata) + means(oof, oof_name) + age_figures(oof, age_oof, oof_name)
     performance += aurocs(cal, cal_name) + means(cal, cal_name)
     performance += [dict(r, note="offset and scale fitted on these films") for r in age_figures(cal, age_cal, cal_name)]
+    if a.eligible:
+        performance += on_eligible(oof, age_oof, oof_name, a.eligible) + on_eligible(cal, age_cal, cal_name, a.eligible)
     performance += points_on(cal, cal_name, calibration, points)
     bare = Set(rows, target, oof.index, np.concatenate([np.mean(v, 0) for v in blanked.values()]))
     performance += means(bare, BLANK)

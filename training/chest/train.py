@@ -16,9 +16,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from augment import augment, standardise
+from augment import augment, insert_opacities, standardise
 from data import (AGE, FINDINGS, NEVER, NIH, REMARKABLE, SEX, VIEW, OUTPUTS, CACHE_SIZE, cached, folds_of, read_manifest,
                   shrink_cache, soften_by_neighbours, targets_of)
+from densenet import DenseNet121
 from net import Average, ChestNet
 from stats import auroc
 
@@ -81,6 +82,26 @@ def mates(group):
     return mate
 
 
+def make_net(description: str, dropout: float):
+    """STEM/WIDTHS/BLOCKS of a ChestNet, or densenet121."""
+    if description == "densenet121":
+        return DenseNet121(len(OUTPUTS), dropout)
+    stem, widths, blocks = description.split("/")
+    return ChestNet(len(OUTPUTS), int(stem), [int(v) for v in widths.split(",")], [int(v) for v in blocks.split(",")], dropout)
+
+
+def with_opacities(films, target, rng, probability):
+    """Inserts synthetic opacities and says so in the targets; `remarkable` and Infiltration are then not known."""
+    eligible = (target[:, FINDINGS.index("Nodule")] == 0) & (target[:, FINDINGS.index("Mass")] == 0)
+    films, made = insert_opacities(films, eligible, rng, probability)
+    target = target.clone()
+    target[made == 1, FINDINGS.index("Nodule")] = 1
+    target[made == 2, FINDINGS.index("Mass")] = 1
+    for k in (REMARKABLE, FINDINGS.index("Infiltration")):
+        target[made > 0, k] = float("nan")
+    return films, target
+
+
 @torch.no_grad()
 def predict(net, inputs, device, batch=64) -> np.ndarray:
     """inputs float32 [N,S,S] -> logits float32 [N,K], in fp32."""
@@ -103,6 +124,7 @@ def main():
     p.add_argument("--ema", type=float, default=0.997)
     p.add_argument("--strength", type=float, default=1.0)
     p.add_argument("--border", type=float, default=0.15)
+    p.add_argument("--opacities", type=float, default=0.0, help="probability of a synthetic nodule or mass in a film without either")
     p.add_argument("--no-balance", action="store_true")
     p.add_argument("--mixup", type=float, default=0.0)
     p.add_argument("--soft", action="store_true", help="training labels softened by the same patient's neighbouring visits")
@@ -136,8 +158,7 @@ def main():
     held = np.flatnonzero((fold == a.fold) if not a.pretrain else (src == "none"))
     index = np.flatnonzero(train)
 
-    stem, widths, blocks = a.net.split("/")
-    net = ChestNet(len(OUTPUTS), int(stem), [int(v) for v in widths.split(",")], [int(v) for v in blocks.split(",")], a.dropout)
+    net = make_net(a.net, a.dropout)
     if a.init:
         state = torch.load(a.init, map_location="cpu")["average"]
         net.load_state_dict({k: (net.state_dict()[k] if k.startswith("head") and not a.keep_head else v) for k, v in state.items()})
@@ -169,8 +190,9 @@ def main():
             for g in optimiser.param_groups:
                 g["lr"] = lr
             pick = torch.as_tensor(order[step * a.batch:(step + 1) * a.batch])
-            x = augment(pool[pick], size, rng, a.strength, a.border).to(device).contiguous(memory_format=torch.channels_last)
             t, w = targets[pick], weights[pick]
+            chosen, t = with_opacities(pool[pick], t, rng, a.opacities)
+            x = augment(chosen, size, rng, a.strength, a.border).to(device).contiguous(memory_format=torch.channels_last)
             if a.mixup > 0:
                 lam = float(np.random.RandomState(int(torch.randint(1 << 30, (1,), generator=rng))).beta(a.mixup, a.mixup))
                 mate = mates(is_effusion[pick])
