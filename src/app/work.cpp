@@ -45,7 +45,7 @@ void limit_resources(std::uint64_t memory_mb) {
 /// A film's buffers (some MB each) are kept between films: to give them back and fault them in again costs a fifth of
 /// the time of a film, most of all under a hypervisor.
 void keep_buffers() {
-  constexpr int kLargestKept = 64 * 1024 * 1024, kIdleKept = 256 * 1024 * 1024;
+  constexpr int kLargestKept = 32 * 1024 * 1024, kIdleKept = 256 * 1024 * 1024;
   ::mallopt(M_MMAP_THRESHOLD, kLargestKept);
   ::mallopt(M_TRIM_THRESHOLD, kIdleKept);
 }
