@@ -57,8 +57,8 @@ TEST(Exif, WhatIsNotAnOrientationIsOne) {
 
 // Stored as rows AB / CD / EF. Shown, by the standard's words on where row 0 and column 0 stand.
 TEST(Exif, PicturesAreTurnedAsTheStandardSays) {
-  const std::array<const char*, 9> shown{"", "AB/CD/EF", "BA/DC/FE", "FE/DC/BA", "EF/CD/AB",
-                                         "ACE/BDF", "ECA/FDB", "FDB/ECA", "BDF/ACE"};
+  const std::array<const char*, 9> shown{"",        "AB/CD/EF", "BA/DC/FE", "FE/DC/BA", "EF/CD/AB",
+                                         "ACE/BDF", "ECA/FDB",  "FDB/ECA",  "BDF/ACE"};
   for (int orientation = 1; orientation <= 8; ++orientation) {
     Picture stored;
     stored.columns = 2;
