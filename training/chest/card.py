@@ -78,13 +78,6 @@ def _members(figures) -> str:
             "So the out-of-fold figures judge the recipe on patients never seen, not the very weights that ship; the calibration split, which no net ever saw, judges the shipped ensemble.")
 
 
-def _mixing(figures) -> str:
-    if figures.get("mix") is None:
-        return "- The logits are the plain mean of the nets' logits."
-    return (f"- The nets' mean logits are mixed by one linear map (`training/chest/mixing.py`, penalty {figures['mix_penalty']:g}), fitted out-of-fold with source and view as offsets that are thrown away; "
-            "out-of-fold figures use a map fitted on the other folds. The map is part of the shipped head, so activation maps stay exact.")
-
-
 def _points(figures) -> list:
     out = ["| output | point | threshold | sensitivity | specificity | positives / negatives |", "|---|---|---|---|---|---|"]
     for label, points in figures["operating_points"].items():
@@ -121,7 +114,6 @@ def card_text(figures, version, report, ensemble, plan, total_bytes) -> str:
               "- `effusion/` carries no patient ids: it may hold other films of patients in the folds or the calibration split, which may favour the figures below a little.",
               f"- Split by patient, by hash with a fixed seed: about 10 % calibration, the rest in five folds, stratified by source.",
               f"- {_members(figures)}",
-              _mixing(figures),
               "- Labels are mined from report text by the NIH; they are noisy, most of all Pneumonia, Infiltration and No Finding. Hernia has fewer than 20 positives and is not an output.",
               "- JSRT and the COVID sets were never trained on.", "",
               "## Confounding, plainly", "",

@@ -39,16 +39,14 @@ def samples(t: torch.Tensor, seed: int, count: int = 64):
     return [dict(index=int(i), value=float(flat[i])) for i in index]
 
 
-def check(nets, size: int, folder: Path, mix=None, fp32_tolerance: float = 1e-2) -> dict:
+def check(nets, size: int, folder: Path, fp32_tolerance: float = 1e-2) -> dict:
     """Raises where a graph differs; returns the measured differences."""
     torch.manual_seed(0)
-    ensemble = load_ensemble(nets, mix)
+    ensemble = load_ensemble(nets)
     image = torch.from_numpy(synthetic(size))[None, None]
     with torch.no_grad():
         features, logits = ensemble(image)
         plain = torch.stack([load_net(p)(image) for p in nets]).mean(0)
-        if mix is not None:
-            plain = plain @ torch.as_tensor(mix[0]).float().T + torch.as_tensor(mix[1]).float()
     out = run(folder / "model.onnx", {"image": image})
     report = dict(fp16_logits=float((plain - logits).abs().max()), logits=relative(out["logits"], logits), features=relative(out["features"], features))
     cam_head = features.mean((2, 3)) @ out["head_weight"].T + out["head_bias"]
@@ -76,8 +74,6 @@ if __name__ == "__main__":
     p.add_argument("--nets", type=Path, nargs="+", required=True)
     p.add_argument("--size", type=int, required=True)
     p.add_argument("--folder", type=Path, required=True)
-    p.add_argument("--figures", type=Path, help="folder with figures.json, whose mixing the graphs carry")
     a = p.parse_args()
-    mixing = json.loads((a.figures / "figures.json").read_text()).get("mix") if a.figures else None
-    for key, value in check(a.nets, a.size, a.folder, mixing).items():
+    for key, value in check(a.nets, a.size, a.folder).items():
         print(f"{key}: {value:.2e}")

@@ -1,8 +1,7 @@
 """The shipped ensemble: batch norms folded into convolutions, weights rounded to fp16, nets side by side.
 
 features = concatenation of the nets' last maps [N, sum C, h, w]; head_weight = [W_1 | ... | W_M] / M, head_bias = mean b,
-so logits (the mean of the nets' logits, mixed linearly by mixing.py) are one linear head on GAP(features) and class activation
-maps stay exact.
+so logits (the mean of the nets' logits) are one linear head on GAP(features) and class activation maps stay exact.
 """
 from pathlib import Path
 
@@ -61,17 +60,12 @@ class Folded(nn.Module):
 class Ensemble(nn.Module):
     """image [N,1,S,S] -> (features [N,C,S/16,S/16], logits [N,K])."""
 
-    def __init__(self, nets, mix=None):
-        """mix: (M [K,K], c [K]) of mixing.py, taken into the head; None: the plain mean of the nets' logits."""
+    def __init__(self, nets):
         super().__init__()
         self.members = nn.ModuleList([Folded(n) for n in nets])
         m = len(nets)
         self.head_weight = torch.cat([n.head.weight.detach() for n in nets], 1) / m
         self.head_bias = torch.stack([n.head.bias.detach() for n in nets]).mean(0)
-        if mix is not None:
-            weight, offset = (torch.as_tensor(v, dtype=torch.float64) for v in mix)
-            self.head_weight = (weight @ self.head_weight.double()).float()
-            self.head_bias = (weight @ self.head_bias.double() + offset).float()
 
     def forward(self, image, relu=F.relu):
         features = torch.cat([m.features(image, relu) for m in self.members], 1)
@@ -92,5 +86,5 @@ def load_net(path: Path) -> ChestNet:
     return net.eval()
 
 
-def load_ensemble(paths, mix=None) -> Ensemble:
-    return Ensemble([load_net(p) for p in paths], mix).eval()
+def load_ensemble(paths) -> Ensemble:
+    return Ensemble([load_net(p) for p in paths]).eval()

@@ -14,7 +14,6 @@ import numpy as np
 from baseline import metadata_scores
 from data import AGE, AGE_OFFSET, AGE_SCALE, CALIBRATION, FINDINGS, NIH, OUTPUTS, REMARKABLE, SEX, VIEW, cached, folds_of, read_manifest, targets_of
 from ensemble import load_net
-from mixing import apply, cross_fitted, fit, strata_of
 from preprocess import standardise
 from plots import calibration_plot
 from stats import auroc, clustered_interval, operating_point, platt, sigmoid, stratified_auroc
@@ -179,7 +178,6 @@ def main():
     p.add_argument("--nets", type=Path, nargs="+", required=True)
     p.add_argument("--ship", type=Path, nargs="*", help="the nets that ship, where they are refits of --nets on all folds")
     p.add_argument("--size", type=int, required=True)
-    p.add_argument("--mix", type=float, default=0.0, help="penalty of the linear map over the logits (mixing.py); 0: none")
     p.add_argument("--eligible", type=Path, help="CSV of eligible.py: figures on eligible films beside all films")
     p.add_argument("--out", type=Path, required=True)
     a = p.parse_args()
@@ -205,13 +203,6 @@ def main():
     logits = np.mean(parts, 0)
     oof = Set(rows, target, np.concatenate(oof_index), np.concatenate(oof_logits))
     of = fold[oof.index]
-    bare = Set(rows, target, oof.index, np.concatenate([np.mean(v, 0) for v in blanked.values()]))
-    mix = None
-    if a.mix:
-        mix = fit(oof.logits, oof.target, strata_of(oof.rows), a.mix)
-        bare.logits = cross_fitted(oof.logits, oof.target, oof.rows, of, a.mix, bare.logits)
-        oof.logits = cross_fitted(oof.logits, oof.target, oof.rows, of, a.mix)
-        logits = apply(logits, *mix)
     held = fold[extra] == CALIBRATION
     cal = Set(rows, target, extra[held], logits[held])
     alien = Set(rows, target, extra[~held], logits[~held])
@@ -242,6 +233,7 @@ def main():
     if a.eligible:
         performance += on_eligible(oof, age_oof, oof_name, a.eligible) + on_eligible(cal, age_cal, cal_name, a.eligible)
     performance += points_on(cal, cal_name, calibration, points)
+    bare = Set(rows, target, oof.index, np.concatenate([np.mean(v, 0) for v in blanked.values()]))
     performance += means(bare, BLANK)
     young = oof.part(truth_oof < 18)
     if len(young.rows) >= 10:
@@ -249,7 +241,7 @@ def main():
         performance.append(record("auroc", "remarkable", "under 18 a", oof_name, young, lambda i: auroc(y[i], z[i]), int(y.sum())))
     performance += foreign(alien, calibration, points)
     calibration_plot(oof, cal, calibration, a.out / "calibration.png")
-    json.dump(dict(nets=[p.name for p in ship], fold_nets=[p.name for p in a.nets], each=each, mix=None if mix is None else [v.tolist() for v in mix], mix_penalty=a.mix, size=a.size, outputs=OUTPUTS, calibration={OUTPUTS[k]: v for k, v in calibration.items()},
+    json.dump(dict(nets=[p.name for p in ship], fold_nets=[p.name for p in a.nets], each=each, size=a.size, outputs=OUTPUTS, calibration={OUTPUTS[k]: v for k, v in calibration.items()},
                    set_on={OUTPUTS[k]: v for k, v in set_on.items()}, operating_points={OUTPUTS[k]: v for k, v in points.items()},
                    age=dict(sd_calibration=float((age_cal - truth_cal).std()), sd_oof=float((age_oof - truth_oof).std()), set_on=cal_name),
                    oof=oof_name, calibration_split=cal_name, performance=performance), open(a.out / "figures.json", "w"), indent=1)

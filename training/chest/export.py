@@ -74,9 +74,9 @@ def main():
     a.folder.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=a.folder.parent))
     try:
-        ensemble = load_ensemble(a.nets, figures["mix"])
+        ensemble = load_ensemble(a.nets)
         write(ensemble, figures["size"], work)
-        report = check(a.nets, figures["size"], work, figures["mix"])
+        report = check(a.nets, figures["size"], work)
         print({k: f"{v:.1e}" for k, v in report.items()})
         shutil.copy(a.figures / "calibration.png", work)
         hashes = {n: hashlib.sha256((work / n).read_bytes()).hexdigest() for n in ("model.onnx", "guided.onnx", "weights.bin")}

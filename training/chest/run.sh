@@ -44,7 +44,7 @@ for fold in 0 1 2 3 4; do wait_for all_a$fold; done
 for fold in 0 1; do wait_for all_b$fold; done
 
 [ -f "$WORK/eligible.csv" ] || "$PYTHON" "$HERE/eligible.py" --rouage "$HERE/../../build/release/rouage" --out "$WORK/eligible.csv"
-"$PYTHON" "$HERE/evaluate.py" --nets "$WORK"/a?.pt "$WORK"/b?.pt --ship "$WORK"/all_??.pt --size $SIZE --mix 100 \
+"$PYTHON" "$HERE/evaluate.py" --nets "$WORK"/a?.pt "$WORK"/b?.pt --ship "$WORK"/all_??.pt --size $SIZE \
     --eligible "$WORK/eligible.csv" --out "$WORK/figures"
 [ -f "$WORK/plan.json" ] || echo '{}' > "$WORK/plan.json"
 "$PYTHON" "$HERE/export.py" --nets "$WORK"/all_??.pt --figures "$WORK/figures" --plan "$WORK/plan.json" \
