@@ -7,6 +7,7 @@ build/release/film_bench.   bench/torch_peer.py
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -40,7 +41,8 @@ def main():
 
     torch.set_num_threads(1)
     nets = [ChestNet(17, stem=32, widths=(64, 128, 192), blocks=(2, 2, 2)).eval() for _ in range(5)]
-    film = torch.randn(1, 1, 128, 128)
+    size = int(re.search(r"^input: .*size: (\d+)", (ROOT / "models/rouage-chest/model.yaml").read_text(), re.MULTILINE).group(1))
+    film = torch.randn(1, 1, size, size)
     rounds = [(torch_seconds(nets, film, torch), rouage_seconds()) for _ in range(3)]
     peer = sorted(r[0] for r in rounds)[1]
     ours = sorted(r[1] for r in rounds)[1]

@@ -1,4 +1,6 @@
 /// Segmentation Storage (PS3.3 A.51), binary, of one source image: segment n is frame n.
+#include <cstring>
+
 #include "base/error.h"
 #include "dicom/writing_frame.h"
 
@@ -31,6 +33,9 @@ void add_segment(Item& parent, const Segment& segment, std::uint16_t number, con
 }
 
 std::uint8_t eight_bits(const std::uint8_t* values) {
+  std::uint64_t all = 0;
+  std::memcpy(&all, values, sizeof all);
+  if (all == 0) return 0;  // most of a mask is empty
   unsigned byte = 0;
   for (unsigned i = 0; i < 8; ++i) byte |= (values[i] != 0 ? 1U : 0U) << i;
   return static_cast<std::uint8_t>(byte);
