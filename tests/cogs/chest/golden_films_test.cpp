@@ -159,33 +159,5 @@ TEST(RealFilms, GetAWholeResultTwiceTheSame) {
   EXPECT_GT(done, 0);
 }
 
-TEST(RealFilms, CostLittleMoreThanTheirNets) {
-  if (!testing::packages_there() || !std::filesystem::exists(cxr() / "manifest.csv"))
-    GTEST_SKIP() << "films or models are not here";
-  const CogContext context = testing::shipped_context();
-  const Row row = adult_films(300).front();
-  const image::Film small = testing::read_film(cxr() / row.file);
-  image::Film film = small;  // 1024 x 1024, every pixel four times
-  film.columns = film.rows = 1024;
-  film.values.clear();
-  for (std::uint32_t y = 0; y < 1024; ++y)
-    for (std::uint32_t x = 0; x < 1024; ++x)
-      film.values.push_back(small.at(x * small.columns / 1024, y * small.rows / 1024));
-  const CogInput input = testing::input_of(film, row.file, row.age);
-  const auto net = context.model(kModel), gate = context.model(kGate);
-  const infer::Tensor tensor = infer::film_tensor(film, net->package().input);
-  double whole = 1e9, nets = 1e9;
-  for (int i = 0; i < 9; ++i) {
-    whole = std::min(whole, testing::cpu_ms([&] { run(input, context); }));
-    nets = std::min(nets, testing::cpu_ms([&] {
-                      gate->answer(tensor, {gate->package().logits});
-                      net->answer(tensor, {net->package().logits, net->package().features});
-                    }));
-  }
-  std::printf("1024 x 1024 film, one core: whole cog %.1f ms, its two nets %.1f ms, all the rest %.1f ms\n", whole,
-              nets, whole - nets);
-  EXPECT_LT(whole - nets, 30);  // the budget for decoding, preprocessing, maps and objects together
-}
-
 }  // namespace
 }  // namespace rouage::cogs::chest
