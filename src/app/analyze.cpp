@@ -41,6 +41,20 @@ std::vector<std::string> paths_of(const fs::path& folder, const std::vector<std:
   return paths;
 }
 
+/// Lines are told in the order of the inputs, whichever child was first; only those that must wait are kept.
+struct OrderedLines {
+  Teller& teller;
+  std::size_t told;
+  std::map<std::size_t, std::string> waiting;
+  void give(std::size_t i, std::string document) {
+    waiting[i] = std::move(document);
+    for (; !waiting.empty() && waiting.begin()->first == told; ++told) {
+      teller.tell(waiting.begin()->second);
+      waiting.erase(waiting.begin());
+    }
+  }
+};
+
 /// Where a run stands: what is finished, what is told, what each study holds.
 class Run {
  public:
@@ -158,7 +172,6 @@ class Run {
     study->second.folders.push_back(out_ / entry.folder);
   }
 
-  /// Lines are told in the order of the inputs, whichever child was first.
   void finish(std::size_t i, const std::string& status, const std::string& document, const std::string& message) {
     if (status == "refused") {
       ++refused_;
@@ -166,27 +179,23 @@ class Run {
       std::fprintf(stderr, "refused: %s\n", said.c_str());
     }
     ++finished_;
-    waiting_[i] = document;
-    while (!waiting_.empty() && waiting_.begin()->first == told_) {
-      teller_.tell(waiting_.begin()->second);
-      waiting_.erase(waiting_.begin());
-      ++told_;
-    }
+    film_lines_.give(i, document);
   }
 
   void studies(WorkerPool& pool) {
-    std::vector<std::string> pending;
-    std::map<std::string, std::string> documents;
-    for (const std::string& uid : study_order_) {
+    std::vector<std::size_t> pending;
+    OrderedLines lines{teller_, 0, {}};
+    for (std::size_t i = 0; i < study_order_.size(); ++i) {
+      const std::string& uid = study_order_[i];
       Study& study = studies_[uid];
       // The same films in another order are the same study.
       std::sort(study.folders.begin(), study.folders.end());
       study.folders.erase(std::unique(study.folders.begin(), study.folders.end()), study.folders.end());
       std::sort(study.keys.begin(), study.keys.end());
       if (const JournalEntry* entry = journal_.find(study_key(uid), marker(uid)))
-        documents[uid] = entry->document;
+        lines.give(i, entry->document);
       else
-        pending.push_back(uid);
+        pending.push_back(i);
     }
     ProgressBar progress("studies", pending.size());
     std::map<std::size_t, std::unique_ptr<StagedFolder>> staged;
@@ -195,16 +204,15 @@ class Run {
         pending.size(),
         [&](std::size_t n) {
           staged[n] = std::make_unique<StagedFolder>(out_ / ".rouage" / "staging" / ("study-" + std::to_string(n)));
-          return study_request(pending[n], studies_[pending[n]].folders, staged[n]->path());
+          const std::string& uid = study_order_[pending[n]];
+          return study_request(uid, studies_[uid].folders, staged[n]->path());
         },
         [&](std::size_t n, const PoolOutcome& outcome) {
-          documents[pending[n]] = study_done(pending[n], outcome, *staged[n]);
+          lines.give(pending[n], study_done(study_order_[pending[n]], outcome, *staged[n]));
           staged.erase(n);
           progress.advance(++done);
         },
         [] { return g_interrupted != 0; });
-    for (const std::string& uid : study_order_)
-      if (const auto document = documents.find(uid); document != documents.end()) teller_.tell(document->second);
   }
 
   std::string study_key(const std::string& uid) const {
@@ -250,8 +258,8 @@ class Run {
   std::vector<std::string> keys_;
   std::map<std::string, Study> studies_;
   std::vector<std::string> study_order_;
-  std::map<std::size_t, std::string> waiting_;
-  std::size_t told_ = 0, finished_ = 0, refused_ = 0;
+  OrderedLines film_lines_{teller_, 0, {}};
+  std::size_t finished_ = 0, refused_ = 0;
 };
 
 }  // namespace

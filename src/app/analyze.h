@@ -39,8 +39,11 @@ class Teller {
   void tell(const std::string& document);  ///< in input order
   void close();                            ///< the table and the counts
  private:
+  void remember(const std::string& line);
   const AnalyzeOptions& options_;
-  std::vector<std::string> documents_;
+  std::vector<std::vector<std::string>> rows_;  ///< of the table at the end
+  std::string details_;                         ///< of each film, where they are few
+  std::map<std::string, int> counts_;           ///< films by status
   std::size_t inputs_;
 };
 

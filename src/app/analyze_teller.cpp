@@ -83,42 +83,41 @@ std::string detailed(const Json& document, const std::string& language) {
 Teller::Teller(const AnalyzeOptions& options, std::size_t inputs) : options_(options), inputs_(inputs) {}
 
 void Teller::tell(const std::string& document) {
-  if (!options_.json) {
-    documents_.push_back(document);
-    return;
-  }
+  if (!options_.json) return remember(document);
   std::fwrite(document.data(), 1, document.size(), stdout);
   std::fputc('\n', stdout);
   std::fflush(stdout);
 }
 
+/// A row of the table at the end; of the document itself nothing is kept.
+void Teller::remember(const std::string& line) {
+  const std::string& language = options_.settings.language;
+  const Json document = Json::parse(line);
+  const bool study = document.value("level", "") == "study";
+  const std::string status = document.value("status", "");
+  if (!study) ++counts_[status];
+  if (!study && inputs_ <= kDetailedFilms) details_ += detailed(document, language);
+  const std::string last = status == "done" ? positives_text(document, language) : document.value("reason", "");
+  const std::string name = study ? page::text(language, "row.study") + " " + document.value("input", "")
+                                 : std::filesystem::path(document.value("input", "")).filename().string();
+  rows_.push_back({name, status, score_text(document, "remarkable"), age_text(document), last});
+}
+
 void Teller::close() {
   if (options_.json) return;
   const std::string& language = options_.settings.language;
-  std::map<std::string, int> counts;
   TextTable table({page::text(language, "column.film"), page::text(language, "column.status"),
                    page::label_text(language, "remarkable"), page::label_text(language, "estimated_age"),
                    page::text(language, "column.positive")},
                   "<<>><");
-  std::string details;
-  for (const std::string& line : documents_) {
-    const Json document = Json::parse(line);
-    const bool study = document.value("level", "") == "study";
-    const std::string status = document.value("status", "");
-    if (!study) ++counts[status];
-    if (!study && inputs_ <= kDetailedFilms) details += detailed(document, language);
-    const std::string last = status == "done" ? positives_text(document, language) : document.value("reason", "");
-    const std::string name = study ? page::text(language, "row.study") + " " + document.value("input", "")
-                                   : std::filesystem::path(document.value("input", "")).filename().string();
-    table.row({name, status, score_text(document, "remarkable"), age_text(document), last});
-  }
-  fmt::print("{}{}\n", details, details.empty() ? "" : "\n");
+  for (std::vector<std::string>& row : rows_) table.row(std::move(row));
+  fmt::print("{}{}\n", details_, details_.empty() ? "" : "\n");
   fmt::print("{}\n", table.text());
   fmt::print("{}\n{}\n",
              page::text(language, "summary",
-                        {{"done", std::to_string(counts["done"])},
-                         {"ineligible", std::to_string(counts["ineligible"])},
-                         {"refused", std::to_string(counts["refused"])},
+                        {{"done", std::to_string(counts_["done"])},
+                         {"ineligible", std::to_string(counts_["ineligible"])},
+                         {"refused", std::to_string(counts_["refused"])},
                          {"out", options_.out}}),
              page::text(language, "research_only"));
 }

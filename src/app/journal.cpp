@@ -85,10 +85,8 @@ const JournalEntry* Journal::find(const std::string& key, const fs::path& input)
   return &entry;
 }
 
-void Journal::add(JournalEntry entry) {
+void Journal::add(const JournalEntry& entry) const {
   append_line(path_, to_json(entry).dump());
-  const std::string key = entry.key;
-  entries_[key] = std::move(entry);
 }
 
 void note_state(JournalEntry& entry, const fs::path& input) {

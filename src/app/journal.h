@@ -27,9 +27,10 @@ class Journal {
  public:
   /// Reads what is there; a torn last line is ignored. Errors: FileUnwritable, TableInvalid for a foreign file.
   explicit Journal(std::filesystem::path out);
-  /// The entry of this key when the input is unchanged and the outputs are whole.
+  /// The entry of this key, of an earlier run, when the input is unchanged and the outputs are whole.
   const JournalEntry* find(const std::string& key, const std::filesystem::path& input) const;
-  void add(JournalEntry entry);
+  /// For the next run: this one does not keep it in memory.
+  void add(const JournalEntry& entry) const;
 
  private:
   std::filesystem::path out_, path_;

@@ -36,7 +36,9 @@ struct Case {
   int here;
 
   double touched_s() const { return std::max(series.last_s, series.ended_s); }
-  bool counts_trusted() const { return habits.counts_wrong == 0 && habits.counts_right >= CompletenessRules::kKnownSeries; }
+  bool counts_trusted() const {
+    return habits.counts_wrong == 0 && habits.counts_right >= CompletenessRules::kKnownSeries;
+  }
   bool counts_distrusted() const { return habits.counts_wrong > habits.counts_right / 10; }
   bool known() const { return habits.series >= CompletenessRules::kKnownSeries; }
 
@@ -75,8 +77,8 @@ std::optional<Judgement> by_list(const Case& c) {
     if (!s.listed.contains(uid)) return std::nullopt;
   const int missing = static_cast<int>(s.listed.size()) - c.here;
   if (missing > 0)
-    return c.incomplete(missing, fmt::format("{} of {} instances of the modality's own list are missing", missing,
-                                             s.listed.size()));
+    return c.incomplete(
+        missing, fmt::format("{} of {} instances of the modality's own list are missing", missing, s.listed.size()));
   return Judgement{SeriesState::complete, Evidence::list,
                    fmt::format("all {} instances of the modality's own list are here", c.here), 0, 0};
 }
@@ -105,9 +107,10 @@ Judgement by_ends(const Case& c, const Geometry& geometry) {
                             shape + ", its last association broke off");
   const bool released = !c.series.associations.empty() && !any_open(c.series);
   if (released && c.known() && c.habits.split == 0)
-    return c.complete_after(c.rules.settle_s, Evidence::association,
-                            shape + fmt::format(", the association has ended, and this sender's last {} series came by one",
-                                                c.habits.series));
+    return c.complete_after(
+        c.rules.settle_s, Evidence::association,
+        shape +
+            fmt::format(", the association has ended, and this sender's last {} series came by one", c.habits.series));
   return c.complete_after(quiet_period(c), Evidence::quiet,
                           shape + (c.known() ? ", quiet for longer than this sender's pauses"
                                              : ", quiet for long (a sender that is not known yet)"));

@@ -3,12 +3,13 @@
 ///   SeriesEvidence series;
 ///   note_instance(series, {.sop_instance_uid = ..., .position_mm = 12.5, .time_s = now, ...});
 ///   const Judgement judgement = judge(series, habits_of_sender, {}, now);
-///   if (judgement.state == SeriesState::complete) ...judgement.text says why...  else ask again at judgement.ask_again_s
+///   if (judgement.state == SeriesState::complete) ...judgement.text says why...  else ask again at
+///   judgement.ask_again_s
 ///
-/// Evidence in this order: a list of the instances (MPPS, IAN); holes in geometry; a count in the header; the end of the
-/// associations that carried it; what its sender used to do; and only then a quiet period, learned per sender. A later
-/// instance reopens the series: `version` rises, and results of the older version are superseded.
-/// Pure values: no clock is read (times come from the caller, in seconds of one monotonic or UTC scale), nothing is kept.
+/// Evidence in this order: a list of the instances (MPPS, IAN); holes in geometry; a count in the header; the end of
+/// the associations that carried it; what its sender used to do; and only then a quiet period, learned per sender. A
+/// later instance reopens the series: `version` rises, and results of the older version are superseded. Pure values: no
+/// clock is read (times come from the caller, in seconds of one monotonic or UTC scale), nothing is kept.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -27,8 +28,9 @@ struct InstanceFacts {
   std::string stack;                  ///< instances of one stack of slices: orientation, acquisition, image type
   std::optional<double> position_mm;  ///< Image Position (Patient) along the stack's normal
   std::optional<int> instance_number;
-  std::optional<int> said_count;  ///< instances of the series by its own header: PET slices x time slices, (0020,1209)...
-  bool stands_alone = false;      ///< a projection (CR, DX, MG...): nothing of it is missing when it is there
+  std::optional<int>
+      said_count;             ///< instances of the series by its own header: PET slices x time slices, (0020,1209)...
+  bool stands_alone = false;  ///< a projection (CR, DX, MG...): nothing of it is missing when it is there
 };
 
 enum class AssociationEnd { open, released, aborted };
@@ -53,11 +55,11 @@ void note_association_end(SeriesEvidence& series, std::uint64_t association, Ass
 
 /// What a sender did with its last series: learned when a series is settled.
 struct SenderHabits {
-  std::vector<double> longest_pauses_s;         ///< of its last series, newest last; at most kRemembered
-  int series = 0;                               ///< settled so far
-  int split = 0;                                ///< of them over several associations
-  int counts_right = 0, counts_wrong = 0;       ///< header counts, against what came in the end
-  int kept_open = 0;                            ///< associations still open when nothing more came
+  std::vector<double> longest_pauses_s;    ///< of its last series, newest last; at most kRemembered
+  int series = 0;                          ///< settled so far
+  int split = 0;                           ///< of them over several associations
+  int counts_right = 0, counts_wrong = 0;  ///< header counts, against what came in the end
+  int kept_open = 0;                       ///< associations still open when nothing more came
   static constexpr std::size_t kRemembered = 50;
 };
 /// To be called once when a series has been quiet for long after its judgement (hours), or is closed by a person.
@@ -65,13 +67,13 @@ void learn(SenderHabits& habits, const SeriesEvidence& settled);
 
 /// Periods in seconds; a site may change them.
 struct CompletenessRules {
-  double settle_s = 2;            ///< every judgement but a fulfilled list waits so long for a last straggler
-  double unknown_quiet_s = 120;   ///< a sender of which fewer than kKnownSeries series are known
-  double least_quiet_s = 5;       ///< a known one
+  double settle_s = 2;           ///< every judgement but a fulfilled list waits so long for a last straggler
+  double unknown_quiet_s = 120;  ///< a sender of which fewer than kKnownSeries series are known
+  double least_quiet_s = 5;      ///< a known one
   double most_quiet_s = 900;
-  double open_quiet_s = 600;      ///< while an association that carried the series is still open
-  double broken_quiet_s = 600;    ///< after an association broke off: senders try again within minutes
-  double give_up_s = 3600;        ///< a series known to have holes is handed on as partial
+  double open_quiet_s = 600;    ///< while an association that carried the series is still open
+  double broken_quiet_s = 600;  ///< after an association broke off: senders try again within minutes
+  double give_up_s = 3600;      ///< a series known to have holes is handed on as partial
   static constexpr int kKnownSeries = 5;
 };
 
@@ -81,9 +83,9 @@ enum class Evidence { none, list, count, geometry, association, quiet, stands_al
 struct Judgement {
   SeriesState state = SeriesState::waiting;
   Evidence decided_by = Evidence::none;
-  std::string text;             ///< for people: why, with numbers
-  double ask_again_s = 0;       ///< waiting only: nothing changes before this time unless something arrives
-  int missing = 0;              ///< instances known to be missing; 0 where none is known to be
+  std::string text;        ///< for people: why, with numbers
+  double ask_again_s = 0;  ///< waiting only: nothing changes before this time unless something arrives
+  int missing = 0;         ///< instances known to be missing; 0 where none is known to be
 };
 
 Judgement judge(const SeriesEvidence& series, const SenderHabits& habits, const CompletenessRules& rules, double now_s);
@@ -94,7 +96,7 @@ struct Geometry {
   /// numbers do (images were deleted, two echoes share one numbering, or every second slice is still to come).
   enum class Kind { unknown, even, doubtful, holes };
   Kind kind = Kind::unknown;
-  int missing = 0;            ///< holes only: slices, or phases of slices
+  int missing = 0;  ///< holes only: slices, or phases of slices
   double spacing_mm = 0;
   std::string text;
 };

@@ -10,10 +10,10 @@
 namespace rouage::store {
 namespace {
 
-constexpr double kSamePlace_mm = 0.02;   ///< two phases of one slice
-constexpr double kHole = 1.5;            ///< an interval of so many spacings holds a missing slice
-constexpr double kEven = 0.15;           ///< intervals of an even stack differ from whole spacings by less
-constexpr std::size_t kFewestSlices = 4; ///< below, a spacing means nothing
+constexpr double kSamePlace_mm = 0.02;    ///< two phases of one slice
+constexpr double kHole = 1.5;             ///< an interval of so many spacings holds a missing slice
+constexpr double kEven = 0.15;            ///< intervals of an even stack differ from whole spacings by less
+constexpr std::size_t kFewestSlices = 4;  ///< below, a spacing means nothing
 
 struct Place {
   double position_mm = 0;

@@ -18,11 +18,11 @@ struct Event {
 struct Script {
   std::string name;
   std::vector<Event> events;
-  std::size_t truth = 0;  ///< instances of the series, those included that are never sent
-  double last_s = 0;      ///< arrival of the last instance that comes
-  bool accident = false;  ///< not this sender's habit: its earlier series were steady ones
+  std::size_t truth = 0;     ///< instances of the series, those included that are never sent
+  double last_s = 0;         ///< arrival of the last instance that comes
+  bool accident = false;     ///< not this sender's habit: its earlier series were steady ones
   std::optional<int> count;  ///< of those
-  bool tellable = true;   ///< counts or geometry can tell that it is not whole, at every moment when it is not
+  bool tellable = true;      ///< counts or geometry can tell that it is not whole, at every moment when it is not
 
   void instance(InstanceFacts facts) {
     last_s = std::max(last_s, facts.time_s);
@@ -171,7 +171,10 @@ inline Script mpps(double list_s, const char* when) {
 }
 
 inline Script broken_off() {
-  Script s{.name = "an association breaks off, sent again after 100 s", .truth = kSlices, .accident = true, .tellable = false};
+  Script s{.name = "an association breaks off, sent again after 100 s",
+           .truth = kSlices,
+           .accident = true,
+           .tellable = false};
   const double middle = send(s, range(1, 60), 0, 0.05, 1);
   s.end(1, middle, AssociationEnd::aborted);
   s.end(2, send(s, range(1, kSlices), middle + 100, 0.05, 2));
