@@ -37,6 +37,7 @@ std::string study_folder(const std::string& study_uid) {
 
 std::vector<std::string> paths_of(const fs::path& folder, const std::vector<std::string>& names) {
   std::vector<std::string> paths;
+  paths.reserve(names.size());
   for (const std::string& name : names) paths.push_back((folder / name).string());
   return paths;
 }

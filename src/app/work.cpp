@@ -42,8 +42,8 @@ void limit_resources(std::uint64_t memory_mb) {
 #endif
 }
 
-/// A film's buffers (some MB each) are kept between films: to give them back and fault them in again costs a fifth of
-/// the time of a film, most of all under a hypervisor.
+/// A film's buffers (some MB each) are kept between films: to give them back and fault them in again costs kernel
+/// time on every film, most of all under a hypervisor.
 void keep_buffers() {
   constexpr int kLargestKept = 32 * 1024 * 1024, kIdleKept = 256 * 1024 * 1024;
   ::mallopt(M_MMAP_THRESHOLD, kLargestKept);
@@ -72,12 +72,13 @@ int work_as_child(std::uint64_t memory_mb, int parent) {
   const RunSettings settings = settings_from_json(line);
   if (settings.pictures) page::prepare_fonts();
   // What a film needs is made ready side by side: the runtime is loaded while the packages are checked.
-  const auto runtime = std::async(std::launch::async, [] { return infer::runtime_version(); });
+  auto runtime = std::async(std::launch::async, [] { return infer::runtime_version(); });
   std::optional<Workshop> workshop;
   try {
     workshop.emplace(settings);
     workshop->open_nets();
     dicom::initialise();
+    runtime.get();  // without the library no film can be read: the run ends here
   } catch (const Error& error) {
     answer(channel, error_to_json(error));
     return error.exit_code();

@@ -25,7 +25,7 @@ TEST(Doctor, SaysWhatIsWrongWithAnInstallation) {
   EXPECT_NE(outcome.out.find("no model package"), std::string::npos);
 }
 
-// ONNX Runtime is built with a telemetry client: nothing of it may be left in the user's folder, or be started.
+// RTE-5: ONNX Runtime is built with a telemetry client: nothing of it may be left in the user's folder, or be started.
 TEST(Privacy, TheRuntimesTelemetryNeverStarts) {
   const Folder folder("home");
   const std::string home = "HOME=" + folder.path().string() + " XDG_CACHE_HOME= ROUAGE_HOME=" ROUAGE_SOURCE_DIR " ";

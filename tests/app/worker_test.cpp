@@ -120,3 +120,30 @@ TEST(Worker, ThatNeedsMoreMemoryThanAllowedEndsOneFilmOnly) {
       done += line["status"] != "refused";
   EXPECT_EQ(done, 1) << outcome.err;
 }
+
+// RTE-4: the worker's first line says that it cannot work: nothing is read, and the run ends with the reason.
+TEST(Worker, WhosePackageIsNotWhatItSaysEndsTheRun) {
+  const Folder folder("unfit");
+  const fs::path package = fs::path(ROUAGE_SOURCE_DIR) / "models" / "rouage-chest";
+  if (!fs::exists(package)) GTEST_SKIP() << "models/rouage-chest is absent";
+  make_phantoms(folder, 2);
+  fs::copy(package, folder / "package");
+  std::ofstream(folder / "package" / "weights.bin", std::ios::app) << "x";
+  const Outcome outcome =
+      run("analyze " + (folder / "film1.dcm").string() + " " + (folder / "film2.dcm").string() + " --json --model " +
+          (folder / "package").string() + " --out " + (folder / "out").string());
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_TRUE(outcome.lines().empty());
+  EXPECT_NE(outcome.err.find("weights.bin"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("SHA-256"), std::string::npos) << outcome.err;
+}
+
+TEST(Worker, WithoutTheRuntimeEndsTheRun) {
+  const Folder folder("noruntime");
+  make_phantoms(folder, 1);
+  const Outcome outcome =
+      run("analyze " + (folder / "film1.dcm").string() + " --json --out " + (folder / "out").string(),
+          "ROUAGE_ONNXRUNTIME=/nowhere.so ROUAGE_HOME=" ROUAGE_SOURCE_DIR " ");
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_NE(outcome.err.find("/nowhere.so is not there"), std::string::npos) << outcome.err;
+}

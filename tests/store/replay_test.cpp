@@ -121,6 +121,7 @@ std::string cell(const Outcome& outcome) {
   return text;
 }
 
+// STO-1
 TEST(Replay, NoSeriesIsCalledCompleteWhereCountsOrGeometryCanTellThatItIsNot) {
   Rates unknown_rates, known_rates, five_rates, sixty_rates;
   std::printf("%-58s %12s %12s %12s %12s\n", "sender", "unknown", "known", "timer 5 s", "timer 60 s");
@@ -163,6 +164,7 @@ TEST(Replay, ASeriesWithAHoleIsHandedOnAsPartialAndNeverAsComplete) {
   }
 }
 
+// STO-2
 TEST(Replay, ALateInstanceReopensTheSeries) {
   SeriesEvidence series;
   for (int i = 1; i <= 10; ++i) note_instance(series, slice(i, i, 1));
