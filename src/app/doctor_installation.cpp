@@ -40,14 +40,14 @@ std::string codes_are_sound() {
 
 std::string disk_is_free(const fs::path& folder) {
   const fs::space_info space = fs::space(folder);
-  const std::string text = fmt::format("{} MB free at {}", space.available / kMebibyte, folder.string());
+  std::string text = fmt::format("{} MB free at {}", space.available / kMebibyte, folder.string());
   if (space.available < kDiskWanted) throw Error(ErrorCode::DoctorFailed, text + "; at least 1024 MB are wanted");
   return text;
 }
 
 /// A clock before this source was written is wrong: audit trails and certificates would be worthless.
 std::string clock_is_plausible() {
-  const std::string now = utc_now_text();
+  std::string now = utc_now_text();
   if (now < "2026-01-01") throw Error(ErrorCode::DoctorFailed, "the clock says " + now);
   return now;
 }
@@ -60,6 +60,7 @@ std::vector<DoctorLine> examine_packages() {
   for (const auto& entry : fs::directory_iterator(models, ignored))
     if (fs::exists(entry.path() / "model.yaml", ignored)) packages.push_back(entry.path());
   std::sort(packages.begin(), packages.end());
+  lines.reserve(packages.size());
   for (const fs::path& folder : packages)
     lines.push_back(examine("package " + folder.filename().string(), [&] {
       const infer::Package package = infer::read_package(folder);

@@ -98,7 +98,7 @@ std::string not_mirrored(const image::Picture& picture, const image::Film& film)
       straight += std::abs(value - static_cast<double>(film.at(column, row)));
       mirrored += std::abs(value - static_cast<double>(film.at(film.columns - 1 - column, row)));
     }
-  const std::string text = fmt::format("difference {:.0f} as it is, {:.0f} mirrored", straight, mirrored);
+  std::string text = fmt::format("difference {:.0f} as it is, {:.0f} mirrored", straight, mirrored);
   if (straight * 1.5 > mirrored) throw Error(ErrorCode::DoctorFailed, text);
   return text;
 }

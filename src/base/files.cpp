@@ -231,7 +231,7 @@ std::vector<fs::path> files_below(const fs::path& path) {
 
 fs::path program_path() {
   std::error_code failure;
-  const fs::path path = fs::read_symlink("/proc/self/exe", failure);
+  fs::path path = fs::read_symlink("/proc/self/exe", failure);
   if (failure) throw Error(ErrorCode::Internal, "/proc/self/exe cannot be read: " + failure.message());
   return path;
 }

@@ -30,7 +30,7 @@ void box_line(const float* in, float* out, int count, std::ptrdiff_t stride, int
 
 /// Three box means in each direction: close to a Gaussian of the given sigma (pixels).
 std::vector<float> blurred(std::vector<float> values, int columns, int rows, double sigma) {
-  const int radius = static_cast<int>(sigma + 0.5);  // variance of three boxes: radius (radius + 1)
+  const int radius = static_cast<int>(std::lround(sigma));  // variance of three boxes: radius (radius + 1)
   if (radius < 1) return values;
   std::vector<float> other(values.size());
   for (int pass = 0; pass < 3; ++pass) {

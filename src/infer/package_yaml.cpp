@@ -20,7 +20,7 @@ namespace {
 /// A node with the path that leads to it, so that every complaint can say where.
 class Reader {
  public:
-  Reader(YAML::Node node, std::string path, int line) : node_(std::move(node)), path_(std::move(path)), line_(line) {
+  Reader(const YAML::Node& node, std::string path, int line) : node_(node), path_(std::move(path)), line_(line) {
     if (node_.IsDefined() && node_.Mark().line >= 0) line_ = node_.Mark().line + 1;
   }
 

@@ -72,6 +72,7 @@ image::Film pattern(const Grey& grey) {
 std::vector<image::Film> probe_films() {
   std::mt19937_64 engine(20261124);
   std::vector<image::Film> films;
+  films.reserve(std::size_t{kFilms});
   for (int i = 0; i < kFilms; ++i) films.push_back(chest(engine));
   return films;
 }

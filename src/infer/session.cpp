@@ -92,6 +92,7 @@ const Binding* find(const std::vector<Binding>& bindings, const std::string& nam
 
 std::string names(const std::vector<Binding>& bindings) {
   std::vector<std::string> list;
+  list.reserve(bindings.size());
   for (const Binding& b : bindings) list.push_back(b.info.name);
   return fmt::format("{}", fmt::join(list, ", "));
 }
@@ -247,11 +248,13 @@ std::vector<Tensor> Session::run(const std::vector<std::pair<std::string, Tensor
       output_names.push_back(wanted->info.name.c_str());
     }
     std::vector<const OrtValue*> given;
+    given.reserve(values.size());
     for (const ort::ValuePtr& value : values) given.push_back(value.get());
     std::vector<OrtValue*> raw(outputs.size(), nullptr);
     OrtStatus* status = ort::kRun(lib.api, impl_->session.get(), nullptr, input_names.data(), given.data(),
                                   given.size(), output_names.data(), output_names.size(), raw.data());
     std::vector<ort::ValuePtr> owned;
+    owned.reserve(raw.size());
     for (OrtValue* value : raw) owned.emplace_back(value);
     check(status);
     std::vector<Tensor> answers;

@@ -46,7 +46,7 @@ std::string operating_point_name(const CogContext& context, const infer::Package
   std::set<std::string> known;
   for (const PackageOutput& o : package.outputs)
     for (const auto& point : o.operating_points) known.insert(point.name);
-  const std::string wanted = option(context, "operating_point", "balanced");
+  std::string wanted = option(context, "operating_point", "balanced");
   // A package without any operating point (an imported net) calls nothing positive, whatever is asked.
   if (!known.empty() && !known.contains(wanted))
     throw Error(ErrorCode::OptionInvalid,

@@ -30,8 +30,8 @@ std::vector<double> mean_ranks(const std::vector<float>& values) {
 std::array<double, 2> pointed_at(const Map& map, std::uint32_t film_columns, std::uint32_t film_rows) {
   const auto highest =
       static_cast<std::size_t>(std::max_element(map.values.begin(), map.values.end()) - map.values.begin());
-  const double x = static_cast<double>(highest % map.columns) + 0.5,
-               y = static_cast<double>(highest / map.columns) + 0.5;
+  const std::size_t row = highest / map.columns, column = highest % map.columns;
+  const double x = static_cast<double>(column) + 0.5, y = static_cast<double>(row) + 0.5;
   return {x * film_columns / map.columns, y * film_rows / map.rows};
 }
 

@@ -38,6 +38,7 @@ constexpr std::array<Row, 18> kRows{{
 const std::vector<std::string>& reason_codes() {
   static const std::vector<std::string> kCodes = [] {
     std::vector<std::string> list;
+    list.reserve(std::size(kRows));
     for (const Row& row : kRows) list.emplace_back(row.code);
     return list;
   }();

@@ -73,6 +73,7 @@ std::vector<FoundRegion> find_regions(const Map& map, std::uint32_t film_columns
   });
   if (parts.size() > kRegionLimit) parts.resize(kRegionLimit);
   std::vector<FoundRegion> regions;
+  regions.reserve(parts.size());
   const double width = double{1} * film_columns / fine.columns, height = double{1} * film_rows / fine.rows;
   for (const Part& p : parts) regions.push_back({{p.x0 * width, p.y0 * height, p.x1 * width, p.y1 * height}, p.score});
   return regions;
