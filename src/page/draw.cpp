@@ -160,6 +160,8 @@ void fill_column(Column& column, const Overlay& overlay, const std::string& lang
     column.legend(overlay.map_caption, text(language, "map.low"), text(language, "map.high"),
                   text(language, "map.limit"));
   }
+  if (!overlay.facts.empty()) column.space(0.9);
+  for (const std::string& fact : overlay.facts) column.paragraph(fact, 1.0, false, kText, 2);
   if (!overlay.notes.empty()) column.space(0.9);
   for (const std::string& note : overlay.notes) column.note(note);
 }

@@ -42,7 +42,8 @@ struct Overlay {
   std::string map_caption;
   std::vector<OverlayBox> boxes;
   std::vector<OverlayRow> rows;    ///< table beside the film
-  std::vector<std::string> notes;  ///< warnings, under the table
+  std::vector<std::string> facts;  ///< measurements, under the table
+  std::vector<std::string> notes;  ///< warnings, under the facts
   std::string title, banner;       ///< banner: burnt in, e.g. "AI, not reviewed"
 };
 struct DrawOptions {

@@ -147,7 +147,7 @@ page::Overlay overlay_of(const cogs::Picture& picture, const cogs::CogResult& re
     add_boxes(overlay, result, map_label, language);
     add_rows(overlay, result, language);
     for (const cogs::Measurement& measurement : result.measurements)
-      overlay.notes.push_back(measurement_note(measurement, language));
+      overlay.facts.push_back(measurement_note(measurement, language));
   }
   overlay.notes.insert(overlay.notes.end(), result.warnings.begin(), result.warnings.end());
   return overlay;
