@@ -58,6 +58,15 @@ Descriptor opened(const fs::path& path, std::uint64_t& size) {
   return file;
 }
 
+/// The same, refused before a byte is read when it is over the cap.
+Descriptor opened_within(const fs::path& path, std::uint64_t cap_bytes, std::uint64_t& size) {
+  Descriptor file = opened(path, size);
+  if (size > cap_bytes)
+    throw Error(ErrorCode::FileTooLarge, std::to_string(size) + " bytes, the limit is " + std::to_string(cap_bytes))
+        .file(path);
+  return file;
+}
+
 Bytes read_bytes(const Descriptor& file, std::size_t size, const fs::path& path) {
   Bytes bytes(size);
   std::size_t done = 0;
@@ -108,19 +117,13 @@ void collect(const fs::path& folder, std::vector<fs::path>& files) {
 
 Bytes read_file(const fs::path& path, std::uint64_t cap_bytes) {
   std::uint64_t size = 0;
-  const Descriptor file = opened(path, size);
-  if (size > cap_bytes)
-    throw Error(ErrorCode::FileTooLarge, std::to_string(size) + " bytes, the limit is " + std::to_string(cap_bytes))
-        .file(path);
+  const Descriptor file = opened_within(path, cap_bytes, size);
   return read_bytes(file, size, path);
 }
 
 Digest file_digest(const fs::path& path, std::uint64_t cap_bytes) {
   std::uint64_t size = 0;
-  const Descriptor file = opened(path, size);
-  if (size > cap_bytes)
-    throw Error(ErrorCode::FileTooLarge, std::to_string(size) + " bytes, the limit is " + std::to_string(cap_bytes))
-        .file(path);
+  const Descriptor file = opened_within(path, cap_bytes, size);
   Sha256 hash;
   Bytes chunk(std::min<std::uint64_t>(size, kMebibyte));
   for (std::uint64_t rest = size; rest > 0;) {
