@@ -1,0 +1,93 @@
+/// May it leave, and did it arrive: destinations, their queues, the guard against our own results.
+///
+///   Deliveries deliveries(database, destinations, permit, own_ae);
+///   deliveries.plan(tx, result_set);          // in the transaction that ends the work item
+///   deliveries.start();                       // one thread a destination: a dead PACS blocks nobody
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+
+namespace rouage::results {
+
+enum class DestinationKind { dicom, stow, fhir, folder };
+
+struct TlsPaths {
+  std::string certificate, key, authorities;
+};
+
+struct Destination {
+  std::string name;
+  DestinationKind kind = DestinationKind::folder;
+  store::Policy policy = store::Policy::after_first_read;
+  std::string host, ae_title;  ///< dicom
+  int port = 104;
+  std::optional<TlsPaths> tls;
+  bool commitment = false;  ///< dicom: Storage Commitment is asked for after the last object
+  std::string url;          ///< stow: .../studies ; fhir: base
+  std::string bearer_token_file, user, password_file;
+  std::filesystem::path folder;
+  std::vector<std::string>
+      roles;  ///< of result files: sr, seg, gsps, capture, key_objects, fhir...; empty: all that fit
+  double first_wait_s = 5, longest_wait_s = 900;  ///< between tries; a delivery is tried for ever, until cancelled
+};
+
+struct OutgoingObject {
+  std::filesystem::path file;  ///< a DICOM object in the store, or a FHIR bundle (JSON) in the results folder
+  std::string role, sop_class_uid, sop_instance_uid, digest;
+};
+/// All that one work item made, delivered together and in this order.
+struct ResultSet {
+  std::string study_instance_uid, series_instance_uid, cog;
+  int series_version = 0;
+  std::vector<std::string> destinations;  ///< names; empty: all
+  std::vector<OutgoingObject> objects;
+};
+
+enum class DeliveryState { due, sending, waiting_release, waiting_commitment, delivered, cancelled };
+std::string state_name(DeliveryState state);
+struct Delivery {
+  std::int64_t id = 0;
+  std::string destination, study_instance_uid, sop_instance_uid, role, message;
+  DeliveryState state = DeliveryState::due;
+  int tries = 0;
+  double planned_s = 0, due_s = 0, delivered_s = 0;
+};
+
+class Deliveries {
+ public:
+  Deliveries(store::Database& database, std::vector<Destination> destinations, const store::ReleasePermit& permit,
+             std::string own_ae);
+  ~Deliveries();
+  /// One row an object and destination, once (the same object to the same destination again: nothing).
+  void plan(store::Transaction& tx, const ResultSet& set);
+  void start();
+  void stop(double patience_s);
+  /// The answer to a Storage Commitment that we asked for.
+  void committed(const std::string& transaction_uid, const std::vector<std::string>& committed,
+                 const std::vector<std::string>& failed);
+  void release_changed(const std::string& study_instance_uid);  ///< ask ReleasePermit again
+  bool cancel(std::int64_t id);
+  bool retry(std::int64_t id);  ///< due now
+  std::vector<Delivery> list(std::optional<DeliveryState> state, std::size_t limit) const;
+  struct QueueState {
+    std::string destination, last_error;
+    std::uint64_t due = 0, waiting_release = 0, waiting_commitment = 0, delivered = 0;
+    double oldest_s = 0;  ///< UTC of the oldest that is not delivered; 0: none
+    bool reachable = true;
+  };
+  std::vector<QueueState> queues() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rouage::results
