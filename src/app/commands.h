@@ -10,6 +10,7 @@ void add_work(CLI::App& program, int& exit_code);
 void add_model(CLI::App& program, int& exit_code);
 void add_phantom(CLI::App& program, int& exit_code);
 void add_doctor(CLI::App& program, int& exit_code);
+void add_status(CLI::App& program, int& exit_code);
 void add_read_headers(CLI::App& program, int& exit_code);
 
 /// "rouage 0.1.0 (ONNX Runtime 1.30.0)"

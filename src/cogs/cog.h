@@ -191,6 +191,7 @@ struct CogContext {
 
 struct Cog {
   std::string name, version, title;
+  std::vector<std::string> modalities;      ///< (0008,0060) of what it is given without a rule that says more
   std::vector<std::string> required_roles;  ///< e.g. {"current"}
   std::vector<std::string> packages;        ///< default model packages
   Eligibility (*eligible)(const CogInput&, const CogContext&);

@@ -317,6 +317,7 @@ Cog description() {
   return {.name = "chest",
           .version = kVersion,
           .title = "Frontal chest film: findings, remarkable or not, estimated age",
+          .modalities = {"CR", "DX"},
           .required_roles = {"current"},
           .packages = {kModel, kGate},
           .eligible = &eligible,

@@ -1,0 +1,41 @@
+/// The gateway: all rooms connected, from a received object to a delivered result.
+///
+///   Gateway gateway(config);   // opens the store; nothing listens yet
+///   gateway.start();           // workers, deliveries, then the doors
+///   gateway.stop();            // the doors first, then what is at work, then the store
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+#include "route/route.h"
+#include "store/store.h"
+
+namespace rouage::app {
+
+class Gateway {
+ public:
+  /// Errors: FolderBusy, DatabaseFailed, StoreVersion, RulesInvalid.
+  explicit Gateway(Config config);
+  ~Gateway();
+  /// Errors: AddressInUse.
+  void start();
+  void stop();
+  int dimse_port() const;  ///< bound ports: the configured one, or any where 0 was configured; 0: not listening
+  int http_port() const;
+  int mllp_port() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// What routing needs of the cogs of this program.
+std::vector<route::CogFacts> cog_facts();
+/// What the rules may look at of a complete series: one instance's header, its sender, its order.
+route::SeriesFacts series_facts(const store::Store& store, const std::vector<std::uint32_t>& tags,
+                                const store::SeriesReady& series);
+
+}  // namespace rouage::app
