@@ -1,0 +1,45 @@
+/// MLLP framing and who may connect: pieces of the server that are tested and fuzzed alone. Internal to the room.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rouage::receive {
+
+/// Cuts a stream into messages: 0x0B message 0x1C 0x0D (HL7 Transport Specification: MLLP, Release 1). Bytes between
+/// messages are skipped up to a limit; a second 0x0B inside a message begins it again (its sender started over); 0x1C
+/// 0x0A is taken as an end too; 0x1C before anything else breaks the stream: where a message ends is never guessed.
+class MllpFramer {
+ public:
+  explicit MllpFramer(std::size_t message_cap) : cap_(message_cap) {}
+  enum class State {
+    between,   ///< no message has begun
+    inside,    ///< one has begun
+    complete,  ///< take() it, then push() the rest
+    broken     ///< the connection is of no more use: why()
+  };
+  /// Consumes bytes up to the end of a message; returns how many.
+  std::size_t push(std::string_view bytes);
+  State state() const { return state_; }
+  std::string take();  ///< `complete` only
+  const std::string& why() const { return why_; }
+  std::size_t buffered() const { return message_.size(); }
+  int restarts() const { return restarts_; }
+
+ private:
+  void break_off(const char* why);
+  static constexpr std::size_t kNoiseCap = 64 * 1024;
+  std::size_t cap_, noise_ = 0;
+  std::string message_, why_;
+  State state_ = State::between;
+  bool ending_ = false;  ///< 0x1C was the last byte
+  int restarts_ = 0;
+};
+
+/// "10.0.0.7", "10.0.0.0/8", "fd00::/8". False when the rule is none of these.
+bool valid_address_rule(const std::string& rule);
+/// Is the numeric address named by one of the rules? True when there is none. IPv4 inside IPv6 counts as IPv4.
+bool address_allowed(const std::string& address, const std::vector<std::string>& rules);
+
+}  // namespace rouage::receive
