@@ -4,8 +4,8 @@
 ///   pacs.store("x.dcm");                                      // DIMSE status, text
 ///   serve_association(socket, options, services);             // one accepted TCP connection, to its end
 ///
-/// Both set TCP_NODELAY in the environment before DCMTK's first network call: with Nagle's algorithm every C-STORE
-/// takes 45 ms. No state outside the objects; one object, one thread.
+/// Both turn Nagle's algorithm off: with it every C-STORE takes 45 ms. No state outside the objects; one object, one
+/// thread; many objects in many threads.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -42,19 +42,30 @@ struct Status {
   bool good() const { return code == 0 || (code & 0xF000) == 0xB000; }
 };
 
-/// What an SCU asks for. transfer_syntaxes empty: Explicit and Implicit VR Little Endian.
+/// What an SCU asks for. transfer_syntaxes empty: Explicit and Implicit VR Little Endian. Several: the uncompressed
+/// ones share one presentation context (the peer chooses), each other one has its own. At most 128 contexts in all.
 struct Proposal {
   std::string sop_class;
   std::vector<std::string> transfer_syntaxes;
   bool as_scp = false;  ///< role selection: for C-GET, the storage classes that we accept
 };
 
+/// What `store` needs for these files: each class with its syntaxes, and the uncompressed ones beside an uncompressed
+/// syntax. Errors: FileMissing, NotDicom.
+std::vector<Proposal> proposals_for(const std::vector<std::filesystem::path>& files);
+/// Study or patient root ("study", "patient") of C-FIND, C-MOVE or C-GET; verification; Storage Commitment.
+inline constexpr const char* kVerificationClass = "1.2.840.10008.1.1";
+inline constexpr const char* kCommitmentClass = "1.2.840.10008.1.20.1";
+std::string query_class(const std::string& model, const std::string& verb);  ///< verb: "find", "move", "get"
+
 /// Receives an object of a C-GET: the file is complete and durable; returns the status to answer.
 using ObjectArrived =
     std::function<Status(const std::filesystem::path& file, std::uint64_t bytes, const Digest& digest)>;
 
-/// One association as client. The constructor negotiates. Errors: PeerUnreachable (retry), PeerRefused (rejected, or
-/// no presentation context accepted).  The destructor releases.
+/// One association as client. The constructor negotiates. Errors: PeerUnreachable (retry; a transient rejection too),
+/// PeerRefused (rejected, or no presentation context accepted), ConfigInvalid (certificates). All functions:
+/// PeerUnreachable when the association ends under them; a service whose class was not accepted answers 0x0122. The
+/// destructor releases. A host is a name or an IPv4 address.
 class Scu {
  public:
   Scu(const Peer& peer, const std::string& calling_ae, const std::vector<Proposal>& proposals);
@@ -65,11 +76,16 @@ class Scu {
   Status echo();
   /// A Part 10 file as it is. Not re-encoded, save between uncompressed syntaxes and deflated when only those were
   /// accepted; a compressed object whose syntax was not accepted answers 0x0122 with the reason.
+  /// Errors besides: FileMissing, NotDicom.
   Status store(const std::filesystem::path& file);
+  /// As a sub-operation of a C-MOVE that `originator_ae` asked for with that message id.
+  Status store(const std::filesystem::path& file, const std::string& originator_ae, std::uint16_t originator_id);
   /// model: "study" or "patient". keys must hold (0008,0052). `match` returns false to cancel.
   Status find(const std::string& model, const dicom::Attributes& keys,
               const std::function<bool(const dicom::Attributes&)>& match);
   Status move(const std::string& model, const std::string& destination_ae, const dicom::Attributes& keys);
+  /// The proposals hold the storage classes with as_scp. Objects are written into `folder` as <n>-<digits>.part,
+  /// flushed; `arrived` may move them.
   Status get(const std::string& model, const dicom::Attributes& keys, const std::filesystem::path& folder,
              const ObjectArrived& arrived);
   /// Storage Commitment: N-ACTION of pairs (SOP class, instance). The N-EVENT-REPORT comes to our SCP, or on this
