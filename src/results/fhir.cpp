@@ -128,6 +128,7 @@ std::string conclusion(const dicom::InstanceHeader& header, const cogs::CogResul
                        const std::string& language) {
   std::string text = page::text(language, "not_reviewed");
   if (const std::string origin = origin_text(header, language); !origin.empty()) text += " (" + origin + ")";
+  if (says_after_report(result.provenance)) text += ". " + page::text(language, "after_report.short");
   if (result.status == cogs::Status::ineligible) {
     text += ". " + page::text(language, "ineligible");
     for (const cogs::Ineligibility& reason : result.reasons)

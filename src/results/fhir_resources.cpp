@@ -52,7 +52,9 @@ std::string_view modality_of(const ResultFile& file) {
   if (file.sop_class_uid == kSegmentation) return "SEG";
   if (file.sop_class_uid == kGreyPresentationState) return "PR";
   if (file.sop_class_uid == kKeyObjectSelection) return "KO";
-  if (file.sop_class_uid == kComprehensive3dSr || file.sop_class_uid == kChestCadSr) return "SR";
+  if (file.sop_class_uid == kComprehensive3dSr || file.sop_class_uid == kChestCadSr ||
+      file.sop_class_uid == kBasicTextSr)
+    return "SR";
   return "OT";
 }
 

@@ -49,7 +49,10 @@ dicom::ObjectFrame object_frame(const dicom::InstanceHeader& source, const cogs:
   frame.series_number = kind.series_number;
   frame.series_description = language == "fr" ? kind.title_fr : kind.title_en;
   const std::string origin = origin_text(source, language);
-  if (!origin.empty()) frame.series_description += " (" + origin + ")";
+  if (!origin.empty())
+    frame.series_description += " (" + origin + ")";
+  else if (says_after_report(provenance))  // not both: a series description has 64 characters
+    frame.series_description += " (" + page::text(language, "after_report.short") + ")";
   std::tie(frame.content_date, frame.content_time) = content_moment(source);
   frame.equipment = equipment_of(provenance);
   return frame;

@@ -10,6 +10,7 @@
 namespace rouage::results {
 
 inline constexpr std::string_view kComprehensive3dSr = "1.2.840.10008.5.1.4.1.1.88.34";
+inline constexpr std::string_view kBasicTextSr = "1.2.840.10008.5.1.4.1.1.88.11";
 inline constexpr std::string_view kChestCadSr = "1.2.840.10008.5.1.4.1.1.88.65";
 inline constexpr std::string_view kKeyObjectSelection = "1.2.840.10008.5.1.4.1.1.88.59";
 inline constexpr std::string_view kSegmentation = "1.2.840.10008.5.1.4.1.1.66.4";
@@ -34,6 +35,9 @@ inline constexpr ObjectKind kCapture{
     "capture", "capture.dcm", kSecondaryCapture, 9005, "AI overlay, not reviewed", "Image IA, non relue"};
 inline constexpr ObjectKind kKeyObjects{"key_objects", "key-objects.dcm",          kKeyObjectSelection,
                                         9006,          "AI results, not reviewed", "Résultats IA, non relus"};
+/// Its files have the role "sr", so that whoever is sent reports is sent this too.
+inline constexpr ObjectKind kUnavailable{"unavailable", "unavailable.dcm", kBasicTextSr,
+                                         9007,          "AI unavailable",  "IA indisponible"};
 
 /// Instance and series UID, number, description, content time and equipment of one object. The instance's UID comes
 /// from the provenance and the role; the series' from the source series, the provenance without its inputs, and the

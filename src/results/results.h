@@ -39,6 +39,37 @@ struct FilmSummary {
 std::vector<ResultFile> study_results(const std::vector<FilmSummary>& films, const cogs::CogResult& study,
                                       const ResultOptions& options);
 
+/// Why a series has no AI result. The names (reason_name) are codes of the object and keys of the texts.
+enum class UnavailableReason {
+  no_model,       ///< none is installed, or none that is valid
+  failed,         ///< the analysis failed as often as it may
+  crashed,        ///< its process ended
+  out_of_memory,  ///< it needed more memory than its budget
+  timed_out,      ///< it did not end
+  expired,        ///< its deadline passed before its turn came
+  cancelled,      ///< a person ended it
+  incomplete      ///< the series did not arrive whole
+};
+std::string reason_name(UnavailableReason reason);
+struct UnavailableFacts {
+  UnavailableReason reason = UnavailableReason::failed;
+  std::string cog, cog_version;
+  std::vector<cogs::ModelIdentity> models;  ///< those that were to run, where known
+  std::string detail;                       ///< for engineers, as logged; holds no time, so that a repeat says the same
+  int series_version = 0, instances = 0;    ///< of the series; 0 instances: not known
+};
+/// "AI unavailable" as an object that any viewer shows (Basic Text SR) and as a FHIR bundle (a cancelled
+/// DiagnosticReport): for which series, why, and that it is to be read as usual. Delivered like a result.
+/// source: the header of any instance of the series. The same values give the same bytes.
+std::vector<ResultFile> unavailable_results(const dicom::InstanceHeader& source, const UnavailableFacts& facts,
+                                            const ResultOptions& options);
+
+/// The study had a final report before this result came: said as a warning (report, pictures), in the series
+/// descriptions and in the FHIR conclusion; it becomes part of the identifiers, since it changes the bytes. To be
+/// called before the writers. reported_at: HL7 time of the report ("202503141015"), "" when not known.
+void say_after_report(cogs::CogResult& result, const std::string& reported_at, const std::string& language);
+bool says_after_report(const cogs::Provenance& provenance);
+
 /// One line of `analyze --json` and the content of results.json (design.md section 3; docs/formats/analyze.md).
 /// `input`: the path, or the Study Instance UID at study level (then `inputs`: the films). `outputs`: paths.
 struct LineContext {

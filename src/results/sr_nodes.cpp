@@ -112,7 +112,11 @@ std::vector<Code> private_concepts() {
           code("warning", "Warning"),
           code("origin", "Origin of the image"),
           code("draft", "Draft text"),
-          code("uncertainty_of", "Source of the uncertainty")};
+          code("uncertainty_of", "Source of the uncertainty"),
+          code("availability", "Availability of the AI result"),
+          code("unavailable", "AI unavailable"),
+          code("why_unavailable", "Why there is no AI result"),
+          code("series_unread", "Series without AI result")};
 }
 
 Code private_concept(std::string_view value) {
