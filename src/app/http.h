@@ -1,4 +1,4 @@
-/// The HTTP door: Boost.Beast behind plain values, in http_server.cpp only. One file of routes a room.
+/// The HTTP door: Boost.Beast behind plain values (http_connection.cpp, http_server.cpp). One file of routes a room.
 ///
 ///   Routes routes;
 ///   routes.add("GET", "/dicomweb/studies/{study}/metadata", [&](const Request& r, Body&) { return json(200, ...); });
@@ -25,6 +25,7 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;  ///< decoded, in order, names may repeat
   std::map<std::string, std::string> headers;              ///< lower-case names
   std::string client;                                      ///< numeric IP
+  std::string certificate_subject;                         ///< TLS with a client certificate; else ""
   std::string header(const std::string& name) const;       ///< "" when absent
   std::optional<std::string> parameter(const std::string& name) const;
 };
@@ -38,7 +39,8 @@ class Body {
   std::string all(std::size_t cap);  ///< Errors: RequestTooLarge.
 };
 
-/// An answer. One of: `body`; `file` (sent from disk); `stream` (called until it returns false; appends a piece).
+/// An answer. One of: `body`; `file` (sent from disk, parts of it by Range); `stream` (called until it returns false;
+/// appends a piece; on a handler's thread, not for longer than a piece takes; what it throws breaks the connection).
 struct Response {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -71,6 +73,7 @@ class Routes {
     std::vector<std::string> parts;
     Handler handler;
   };
+  static bool fits(const Entry& entry, const std::vector<std::string>& parts);
   std::vector<Entry> entries_;
 };
 
@@ -87,6 +90,8 @@ struct HttpOptions {
       authorities;                   ///< PEM; TLS when certificate is set; client certificates when authorities is
   std::string bearer_token;          ///< asked of every request but /health and /ready when set
   std::vector<std::string> origins;  ///< of CORS; "*" for any
+  int upload_threads = 8;            ///< for bodies that do not come with their header: slow senders block nobody else
+  double slowest_body_bytes_s = 8192, slow_body_patience_s = 30;  ///< a body that comes slower for so long is given up
 };
 
 class HttpServer {

@@ -17,7 +17,8 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", version_text, "print the version and end");
   int exit_code = 0;
-  for (const auto add : {add_analyze, add_work, add_model, add_phantom, add_doctor}) add(program, exit_code);
+  for (const auto add : {add_analyze, add_work, add_model, add_phantom, add_doctor, add_read_headers})
+    add(program, exit_code);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
