@@ -226,6 +226,9 @@ const Caller& Association::caller() const {
 const std::vector<Context>& Association::contexts() const {
   return state_->contexts;
 }
+bool Association::over() const {
+  return state_->over;
+}
 double Association::answer_timeout_s() const {
   return state_->answer_s;
 }

@@ -72,6 +72,7 @@ class Association {
   void acknowledge_release();  ///< as server
   void abort();
   double answer_timeout_s() const;
+  bool over() const;  ///< nothing more can be sent
 
  private:
   struct State;

@@ -53,6 +53,8 @@ struct Proposal {
 /// What `store` needs for these files: each class with its syntaxes, and the uncompressed ones beside an uncompressed
 /// syntax. Errors: FileMissing, NotDicom.
 std::vector<Proposal> proposals_for(const std::vector<std::filesystem::path>& files);
+/// The same for pairs (SOP class, transfer syntax).
+std::vector<Proposal> proposals_for(const std::vector<std::pair<std::string, std::string>>& kinds);
 /// Study or patient root ("study", "patient") of C-FIND, C-MOVE or C-GET; verification; Storage Commitment.
 inline constexpr const char* kVerificationClass = "1.2.840.10008.1.1";
 inline constexpr const char* kCommitmentClass = "1.2.840.10008.1.20.1";
@@ -120,7 +122,7 @@ struct Caller {
 class Services {
  public:
   virtual ~Services() = default;
-  /// May this caller come in? Else a rejection with this text in the log.
+  /// May this caller come in (its AE titles are checked already)? Else a rejection with this text in the log.
   virtual std::optional<std::string> refuses(const Caller& caller) = 0;
   /// Before the bytes of a C-STORE: absent to take it, or the status to answer (0xA700 when the disk is nearly full).
   virtual std::optional<Status> refuses_object(const std::string& sop_class, const std::string& sop_instance) = 0;
@@ -160,6 +162,8 @@ class Services {
 
 struct ServerOptions {
   std::string ae_title = "ROUAGE";
+  std::vector<std::string> called_titles;   ///< names by which we may be called; empty: any
+  std::vector<std::string> calling_titles;  ///< AE titles that may call; empty: any
   std::optional<TlsFiles> tls;
   std::uint32_t max_pdu = 131072;
   double association_timeout_s = 5;  ///< for the A-ASSOCIATE-RQ
@@ -169,6 +173,9 @@ struct ServerOptions {
   bool accept_unknown_sop_classes = true;
   std::uint32_t max_message_bytes = 16 * 1024 * 1024;  ///< any dataset but that of a C-STORE
 };
+
+/// Options that cannot work are told at once. Errors: ConfigInvalid (certificates, keys).
+void check_options(const ServerOptions& options);
 
 /// Serves one accepted TCP connection to its end (release, abort, timeout, error), then closes it. C-ECHO, C-STORE
 /// (streamed to disk bit by bit, transfer syntax as sent), C-FIND, C-MOVE, C-GET, Storage Commitment, MPPS, IAN.

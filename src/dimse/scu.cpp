@@ -261,19 +261,26 @@ Status Scu::report_commitment(const std::string& transaction_uid,
 }
 
 std::vector<Proposal> proposals_for(const std::vector<std::filesystem::path>& files) {
-  std::map<std::string, std::set<std::string>> wanted;
+  std::vector<std::pair<std::string, std::string>> kinds;
   for (const std::filesystem::path& file : files) {
     const FileMeta meta = read_file_meta(file);
-    std::set<std::string>& syntaxes = wanted[meta.sop_class];
-    syntaxes.insert(meta.transfer_syntax);
-    if (uncompressed(meta.transfer_syntax))
+    kinds.emplace_back(meta.sop_class, meta.transfer_syntax);
+  }
+  return proposals_for(kinds);
+}
+
+std::vector<Proposal> proposals_for(const std::vector<std::pair<std::string, std::string>>& kinds) {
+  std::map<std::string, std::set<std::string>> wanted;
+  for (const auto& [sop_class, syntax] : kinds) {
+    std::set<std::string>& syntaxes = wanted[sop_class];
+    syntaxes.insert(syntax);
+    if (uncompressed(syntax))
       syntaxes.insert({UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax});
   }
   std::vector<Proposal> proposals;
-  for (const auto& [sop_class, syntaxes] : wanted) {
-    // One a group, the file's own syntax having a context to itself: an acceptor chooses one of each context only.
+  // Each syntax has a context to itself: an acceptor chooses one of each context only.
+  for (const auto& [sop_class, syntaxes] : wanted)
     for (const std::string& syntax : syntaxes) proposals.push_back({sop_class, {syntax}, false});
-  }
   return proposals;
 }
 
