@@ -1,8 +1,6 @@
-/// Child processes that do the work: pixels are decoded and nets run there, never here. A child that crashes, hangs or
-/// eats memory ends one item; the next item gets a fresh child.
+/// Child processes (route/child.h) that do the work of one run, served by one thread: pixels are decoded and nets run
+/// there, never here. A child that crashes, hangs or eats memory ends one item; the next item gets a fresh child.
 #pragma once
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -41,11 +39,9 @@ class WorkerPool {
            const std::function<void(std::size_t, const PoolOutcome&)>& done, const std::function<bool()>& stop);
 
  private:
-  struct Child;
-  void start(Child& child);
-  void end(Child& child);
+  struct Worker;
   PoolOptions options_;
-  std::vector<std::unique_ptr<Child>> children_;
+  std::vector<std::unique_ptr<Worker>> workers_;
 };
 
 }  // namespace rouage::app
