@@ -64,8 +64,12 @@ dicom::InstanceHeader phantom_header(const image::PhantomFilm& phantom) {
 }
 
 Bytes phantom_dicom(const image::PhantomFilm& phantom) {
+  return phantom_dicom(phantom, phantom_header(phantom));
+}
+
+Bytes phantom_dicom(const image::PhantomFilm& phantom, const dicom::InstanceHeader& header) {
   dicom::FilmObject object;
-  object.frame.source = phantom_header(phantom);
+  object.frame.source = header;
   object.frame.sop_instance_uid = object.frame.source.sop_instance_uid;
   object.frame.series_instance_uid = object.frame.source.series_instance_uid;
   object.frame.series_description = "Synthetic phantom film";

@@ -13,6 +13,8 @@ dicom::InstanceHeader phantom_header(const image::PhantomFilm& phantom);
 
 /// Computed Radiography object, 12 bits, said synthetic.
 Bytes phantom_dicom(const image::PhantomFilm& phantom);
+/// The same as another study's film.
+Bytes phantom_dicom(const image::PhantomFilm& phantom, const dicom::InstanceHeader& header);
 
 /// Truth as JSON: boxes, sides, cardiothoracic ratio.
 std::string phantom_truth_json(const image::PhantomFilm& phantom, const std::string& file);
