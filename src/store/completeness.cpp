@@ -164,8 +164,8 @@ Judgement judge(const SeriesEvidence& series, const SenderHabits& habits, const 
   if (series.instances.empty()) return c.waiting(now_s + rules.give_up_s, "nothing of it is here");
   if (const auto judged = by_list(c)) return *judged;
   if (all_stand_alone(series) && !said_count(series))
-    return c.complete_after(any_open(series) ? rules.least_quiet_s : 0, Evidence::stands_alone,
-                            fmt::format("{} projections, each complete in itself", c.here));
+    return c.complete_after(series.associations.empty() || any_open(series) ? rules.film_settle_s : 0,
+                            Evidence::stands_alone, fmt::format("{} projections, each complete in itself", c.here));
   const Geometry geometry = geometry_of(series);
   if (geometry.kind == Geometry::Kind::holes) return c.incomplete(geometry.missing, geometry.text);
   if (const auto judged = by_count(c, geometry)) return *judged;

@@ -68,6 +68,7 @@ void learn(SenderHabits& habits, const SeriesEvidence& settled);
 /// Periods in seconds; a site may change them.
 struct CompletenessRules {
   double settle_s = 2;           ///< every judgement but a fulfilled list waits so long for a last straggler
+  double film_settle_s = 0.25;   ///< projections, while their association is open (or where there is none)
   double unknown_quiet_s = 120;  ///< a sender of which fewer than kKnownSeries series are known
   double least_quiet_s = 5;      ///< a known one
   double most_quiet_s = 900;

@@ -12,7 +12,9 @@ std::vector<std::string> sqlite_settings(bool writer) {
   // of the file system at each flush).
   std::vector<std::string> settings = {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
                                        "PRAGMA busy_timeout=15000", "PRAGMA wal_autocheckpoint=4000",
-                                       "PRAGMA temp_store=MEMORY"};
+                                       "PRAGMA temp_store=MEMORY",
+                                       // as on PostgreSQL: person names are compared by a key of their own
+                                       "PRAGMA case_sensitive_like=ON"};
   settings.emplace_back(writer ? "PRAGMA cache_size=-131072" : "PRAGMA cache_size=-32768");
   settings.emplace_back("PRAGMA mmap_size=1073741824");
   if (!writer) settings.emplace_back("PRAGMA query_only=1");

@@ -109,7 +109,8 @@ struct StoreOptions {
   std::filesystem::path folder = "rouage-data";
   std::string postgresql;
   std::uint64_t keep_free_bytes = 2048ULL * 1024 * 1024;  ///< below it 0xA700 is answered; above it plus a tenth, not
-  bool flush = true;  ///< false: acknowledge before the disk has it (benchmarks only; said in the log at start)
+  bool look_only = false;  ///< beside a running gateway: nothing is locked, recovered or written
+  bool flush = true;       ///< false: acknowledge before the disk has it (benchmarks only; said in the log at start)
   CompletenessRules completeness;
   double keep_days = 0;  ///< a study that nobody touched for so long is removed; 0: never
   double keep_results_days = 0;
@@ -168,12 +169,16 @@ class Store : public receive::InstanceSink {
                      int series_version);
 
   VerifyReport verify(const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) const;
+  /// Copies index and objects into an empty folder while the store is in use; the copy is a store. PostgreSQL: objects
+  /// only (pg_dump gives the index). Returns the objects copied. Errors: FileUnwritable, StoreDamaged.
+  std::uint64_t backup(const std::filesystem::path& folder) const;
   /// Removes studies older than the retention rules say, unless `wanted(study)`; returns how many.
   int expire(double now_s, const std::function<bool(const std::string&)>& wanted);
   StoreStatus status() const;
 
+  struct State;  ///< of this room's own files
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 
