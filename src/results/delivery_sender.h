@@ -29,7 +29,7 @@ class Sender {
  public:
   virtual ~Sender() = default;
   /// Absent: go on. Else what it came to for every object of the batch (away or refused).
-  virtual std::optional<Attempt> open(const std::vector<DueObject>& batch);
+  virtual std::optional<Attempt> open(const std::vector<DueObject>&) { return std::nullopt; }
   virtual Attempt send(const DueObject& object) = 0;
   virtual void close() {}
 };
