@@ -110,6 +110,43 @@ class HeaderList {
   curl_slist* list_ = nullptr;
 };
 
+void set_limits(CURL* curl, const std::atomic<bool>* cut) {
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectS);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kSilentS);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(cut));
+}
+
+/// Who we are to the peer, and whose word we take for who it is. libcurl copies what it is given.
+void set_identity(CURL* curl, const Destination& destination, HeaderList& headers) {
+  if (!destination.bearer_token_file.empty())
+    headers.add("Authorization: Bearer " + secret(destination.bearer_token_file));
+  if (!destination.user.empty()) {
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(curl, CURLOPT_USERNAME, destination.user.c_str());
+    if (!destination.password_file.empty())
+      curl_easy_setopt(curl, CURLOPT_PASSWORD, secret(destination.password_file).c_str());
+  }
+  if (!destination.tls) return;
+  const TlsPaths& tls = *destination.tls;
+  if (!tls.authorities.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, tls.authorities.c_str());
+  if (!tls.certificate.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, tls.certificate.c_str());
+  if (!tls.key.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, tls.key.c_str());
+}
+
+/// The peer was there, and the transfer broke.
+bool connected(CURL* curl, CURLcode failure) {
+  double connected_after_s = 0;
+  curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME, &connected_after_s);
+  const bool handshake_failed = failure == CURLE_SSL_CONNECT_ERROR || failure == CURLE_PEER_FAILED_VERIFICATION ||
+                                failure == CURLE_SSL_CERTPROBLEM || failure == CURLE_SSL_CACERT_BADFILE;
+  return connected_after_s > 0 && !handshake_failed;
+}
+
 void start_curl_once() {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
@@ -138,7 +175,6 @@ HttpClient::~HttpClient() {
 
 HttpAnswer HttpClient::post(const Upload& upload) {
   CURL* curl = state_->curl;
-  const Destination& destination = state_->destination;
   curl_easy_reset(curl);  // keeps connections
   Source source;
   source.upload = &upload;
@@ -150,30 +186,12 @@ HttpAnswer HttpClient::post(const Upload& upload) {
   HeaderList headers;
   for (const std::string& line : upload.headers) headers.add(line);
   headers.add("Expect:");  // no second of waiting for a 100
-  if (!destination.bearer_token_file.empty())
-    headers.add("Authorization: Bearer " + secret(destination.bearer_token_file));
-  std::string credentials;
-  if (!destination.user.empty()) {
-    credentials = destination.user + ":";
-    if (!destination.password_file.empty()) credentials += secret(destination.password_file);
-    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-    curl_easy_setopt(curl, CURLOPT_USERPWD, credentials.c_str());
-  }
-  if (destination.tls) {
-    const TlsPaths& tls = *destination.tls;
-    if (!tls.authorities.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, tls.authorities.c_str());
-    if (!tls.certificate.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, tls.certificate.c_str());
-    if (!tls.key.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, tls.key.c_str());
-  }
+  set_limits(curl, state_->cut);
+  set_identity(curl, state_->destination, headers);
   HttpAnswer answer;
   std::array<char, CURL_ERROR_SIZE> words{};
   curl_easy_setopt(curl, CURLOPT_URL, upload.url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words.data());
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectS);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kSilentS);
   curl_easy_setopt(curl, CURLOPT_POST, 1L);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, length);
   curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_body);
@@ -181,17 +199,10 @@ HttpAnswer HttpClient::post(const Upload& upload) {
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_answer);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch);
-  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(state_->cut));
   const CURLcode result = curl_easy_perform(curl);
   if (result != CURLE_OK) {
     answer.error = words[0] != 0 ? words.data() : curl_easy_strerror(result);
-    double connected_after_s = 0;
-    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME, &connected_after_s);
-    const bool handshake_failed = result == CURLE_SSL_CONNECT_ERROR || result == CURLE_PEER_FAILED_VERIFICATION ||
-                                  result == CURLE_SSL_CERTPROBLEM || result == CURLE_SSL_CACERT_BADFILE;
-    answer.connected = connected_after_s > 0 && !handshake_failed;
+    answer.connected = connected(curl, result);
     return answer;
   }
   long status = 0;
