@@ -26,6 +26,7 @@ struct Request {
   std::map<std::string, std::string> headers;              ///< lower-case names
   std::string client;                                      ///< numeric IP
   std::string certificate_subject;                         ///< TLS with a client certificate; else ""
+  bool secure = false;                                     ///< came by TLS
   std::string header(const std::string& name) const;       ///< "" when absent
   std::optional<std::string> parameter(const std::string& name) const;
 };

@@ -146,6 +146,7 @@ class Connection : public Link, public std::enable_shared_from_this<Connection<S
     Request request;
     request.client = address_;
     request.certificate_subject = subject_;
+    request.secure = std::is_same_v<Stream, Secure>;
     if (code) co_return co_await refuse_head(code, request);
     if (!take_head(parser, request)) co_return co_await refuse(400, "the request line or the header", request);
     const std::string transfer = lower_case(request.header("transfer-encoding"));

@@ -25,5 +25,8 @@ Picture read_jpeg(std::span<const std::uint8_t> bytes, std::uint64_t pixel_limit
 /// 8-bit grey or RGB PNG. Deterministic. `texts`: tEXt chunks (latin keywords, UTF-8 values as iTXt).
 Bytes write_png(std::uint32_t columns, std::uint32_t rows, int channels, std::span<const std::uint8_t> samples,
                 const std::vector<std::pair<std::string, std::string>>& texts = {});
+/// 8-bit grey or RGB JPEG, quality 1..100 (90: no visible loss), at most 65,500 pixels a side.
+Bytes write_jpeg(std::uint32_t columns, std::uint32_t rows, int channels, std::span<const std::uint8_t> samples,
+                 int quality);
 
 }  // namespace rouage::image
