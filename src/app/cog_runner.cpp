@@ -8,6 +8,7 @@
 #include <set>
 
 #include "app/cog_children.h"
+#include "app/unavailable_writer.h"
 #include "base/error.h"
 #include "base/host.h"
 #include "base/service.h"
@@ -23,8 +24,8 @@ std::string name_for(const std::string& uid) {
 
 /// A refusal that a child told by name.
 Error error_named(const std::string& name, const std::string& message) {
-  const auto entry = std::find_if(kErrorTable.begin(), kErrorTable.end(),
-                                  [&](const ErrorEntry& known) { return known.name == name; });
+  const auto entry =
+      std::find_if(kErrorTable.begin(), kErrorTable.end(), [&](const ErrorEntry& known) { return known.name == name; });
   return Error(entry == kErrorTable.end() ? ErrorCode::Internal : entry->code, message);
 }
 
@@ -33,6 +34,43 @@ struct Made {
   JobAnswer answer;
   fs::path folder;
 };
+
+/// Everything that one item made, before it is in the store.
+struct Harvest {
+  std::vector<store::ResultObject> objects;
+  std::vector<std::string> roles;                ///< of the objects, in order
+  std::vector<results::OutgoingObject> bundles;  ///< FHIR
+};
+
+void gather(Harvest& harvest, const fs::path& folder, const std::vector<results::ResultFile>& files,
+            receive::HeaderReader& headers) {
+  constexpr std::uint64_t kLargest = 4096 * kMebibyte;
+  for (const results::ResultFile& file : files) {
+    const fs::path path = folder / fs::path(file.name).filename();
+    if (file.sop_instance_uid.empty()) {
+      if (file.role == "fhir")
+        harvest.bundles.push_back({.file = path,
+                                   .role = file.role,
+                                   .sop_class_uid = {},
+                                   .sop_instance_uid = {},
+                                   .digest = file_digest(path, kLargest).hex()});
+      continue;
+    }
+    harvest.objects.push_back({.file = path,
+                               .entry = headers.read(path),
+                               .bytes = fs::file_size(path),
+                               .digest = file_digest(path, kLargest)});
+    harvest.roles.push_back(file.role);
+  }
+}
+
+/// The files of a child's answer: its DICOM objects, and the FHIR bundle beside them.
+std::vector<results::ResultFile> files_of(const Made& made) {
+  std::vector<results::ResultFile> files = document_objects(made.answer.document);
+  for (const std::string& name : made.answer.files)
+    if (name == "fhir.json") files.push_back({name, "fhir", {}, "", "", ""});
+  return files;
+}
 
 }  // namespace
 
@@ -47,10 +85,12 @@ struct CogRunner::State {
         children(kIdleChildren) {}
 
   route::RunOutcome run(const route::Item& item, const std::function<bool()>& cancelled);
+  std::vector<store::StoredObject> sources(const route::Item& item) const;
+  std::optional<std::string> reported_at(const route::Item& item) const;
   std::vector<Made> make_films(const route::Item& item, CogChildren::Loan& child,
                                const std::function<bool()>& cancelled, std::vector<Error>& refusals);
   Made make_examination(const route::Item& item, CogChildren::Loan& child, const std::function<bool()>& cancelled);
-  void record(const route::Item& item, const std::vector<Made>& made, const std::string& message);
+  void record(const route::Item& item, Harvest harvest, const std::function<void(store::Transaction&)>& end_item);
   route::RunOutcome failed(const route::Item& item, const Error& error, CogRunner& runner);
 
   RunSettings settings_of(const route::Item& item) const {
@@ -75,6 +115,7 @@ struct CogRunner::State {
   results::Deliveries& deliveries;
   receive::HeaderReader& headers;
   CogChildren children;
+  UnavailableWriter unavailable;
   std::mutex mutex;
   std::condition_variable study_left;
   std::set<std::string> studies;  ///< at work: two items of one study would write the same examination
@@ -119,37 +160,48 @@ Made make(CogChildren::Loan& child, const std::string& request, StagedFolder& st
   return made;
 }
 
-/// The DICOM objects of what was made, as the store takes them; `roles` beside them.
-std::vector<store::ResultObject> objects_of(const Made& made, receive::HeaderReader& headers,
-                                            std::vector<std::string>& roles) {
-  constexpr std::uint64_t kLargest = 4096 * kMebibyte;
-  std::vector<store::ResultObject> objects;
-  for (const results::ResultFile& file : document_objects(made.answer.document)) {
-    const fs::path path = made.folder / fs::path(file.name).filename();
-    objects.push_back({.file = path,
-                       .entry = headers.read(path),
-                       .bytes = fs::file_size(path),
-                       .digest = file_digest(path, kLargest)});
-    roles.push_back(file.role);
-  }
+}  // namespace
+
+/// The objects of the series that came from outside.
+std::vector<store::StoredObject> CogRunner::State::sources(const route::Item& item) const {
+  std::vector<store::StoredObject> objects = store.objects({.patient_id = {},
+                                                            .study_instance_uid = item.study_instance_uid,
+                                                            .series_instance_uid = item.series_instance_uid,
+                                                            .sop_instance_uid = {},
+                                                            .inside = true});
+  std::erase_if(objects, [](const store::StoredObject& object) { return object.is_result; });
+  if (objects.empty()) throw Error(ErrorCode::NotFound, "the series has no object");
   return objects;
 }
 
-}  // namespace
+/// When the study already has a final report: its time ("" when not said).
+std::optional<std::string> CogRunner::State::reported_at(const route::Item& item) const {
+  constexpr std::uint32_t kAccession = 0x00080050, kPatientId = 0x00100020, kStudy = 0x0020000D;
+  store::Query query{
+      .level = store::Level::study, .match = {{kStudy, item.study_instance_uid}}, .wanted = {}, .limit = 1};
+  std::string accession, patient;
+  store.query(query, [&](const dicom::Attributes& study) {
+    if (const auto found = study.find(kAccession); found != study.end()) accession = found->second;
+    if (const auto found = study.find(kPatientId); found != study.end()) patient = found->second;
+    return false;
+  });
+  for (const receive::OrderMessage& message : store.messages_for(accession, patient)) {
+    const bool final_report =
+        message.message_type.starts_with("ORU") && (message.report_status == "F" || message.report_status == "C");
+    const bool this_study = message.study_instance_uid == item.study_instance_uid ||
+                            (!accession.empty() && message.accession_number == accession);
+    if (final_report && this_study) return message.report_at;
+  }
+  return std::nullopt;
+}
 
 std::vector<Made> CogRunner::State::make_films(const route::Item& item, CogChildren::Loan& child,
-                                               const std::function<bool()>& cancelled,
-                                               std::vector<Error>& refusals) {
+                                               const std::function<bool()>& cancelled, std::vector<Error>& refusals) {
   std::vector<Made> made;
-  const auto objects = store.objects({.patient_id = {},
-                                      .study_instance_uid = item.study_instance_uid,
-                                      .series_instance_uid = item.series_instance_uid,
-                                      .sop_instance_uid = {},
-                                      .inside = true});
-  for (const store::StoredObject& object : objects) {
-    if (object.is_result) continue;
+  FilmJob job;
+  job.reported_at = reported_at(item);
+  for (const store::StoredObject& object : sources(item)) {
     StagedFolder staged(work_folder(item) / "film");
-    FilmJob job;
     job.path = object.file;
     const fs::path place = results_folder(item) / "films" / name_for(object.sop_instance_uid);
     Made film = make(child, film_request(job, staged.path()), staged, place, options.deadline_s, cancelled);
@@ -158,7 +210,6 @@ std::vector<Made> CogRunner::State::make_films(const route::Item& item, CogChild
     else
       made.push_back(std::move(film));
   }
-  if (objects.empty()) throw Error(ErrorCode::NotFound, "the series has no object");
   return made;
 }
 
@@ -168,44 +219,38 @@ Made CogRunner::State::make_examination(const route::Item& item, CogChildren::Lo
   for (const auto& entry : fs::directory_iterator(results_folder(item) / "films")) films.push_back(entry.path());
   std::sort(films.begin(), films.end());
   StagedFolder staged(work_folder(item) / "examination");
-  const std::string request = study_request(item.study_instance_uid, films, staged.path());
+  const std::string request = study_request(item.study_instance_uid, films, staged.path(), reported_at(item));
   Made study = make(child, request, staged, results_folder(item) / "examination", options.deadline_s, cancelled);
   if (study.answer.status == "refused") throw error_named(study.answer.error_code, study.answer.message);
   return study;
 }
 
-void CogRunner::State::record(const route::Item& item, const std::vector<Made>& made, const std::string& message) {
-  std::vector<std::string> roles;
-  std::vector<store::ResultObject> objects;
-  std::vector<results::OutgoingObject> bundles;
-  for (const Made& one : made) {
-    for (store::ResultObject& object : objects_of(one, headers, roles)) objects.push_back(std::move(object));
-    const fs::path bundle = one.folder / "fhir.json";
-    if (std::error_code none; fs::exists(bundle, none))
-      bundles.push_back({.file = bundle,
-                         .role = "fhir",
-                         .sop_class_uid = {},
-                         .sop_instance_uid = {},
-                         .digest = sha256(read_text(bundle)).hex()});
-  }
-  objects = store.keep_results(std::move(objects));
+/// Objects, deliveries and the end of the item in one transaction: all or nothing.
+void CogRunner::State::record(const route::Item& item, Harvest harvest,
+                              const std::function<void(store::Transaction&)>& end_item) {
+  const std::vector<store::ResultObject> objects = store.keep_results(std::move(harvest.objects));
   results::ResultSet set{.study_instance_uid = item.study_instance_uid,
                          .series_instance_uid = item.series_instance_uid,
                          .cog = item.cog,
                          .series_version = item.series_version,
                          .destinations = item.destinations,
                          .objects = {}};
-  for (std::size_t i = 0; i < objects.size(); ++i)
+  std::vector<route::OutputReference> outputs;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const dicom::IndexEntry& entry = objects[i].entry;
     set.objects.push_back({.file = objects[i].file,
-                           .role = roles[i],
-                           .sop_class_uid = objects[i].entry.sop_class_uid,
-                           .sop_instance_uid = objects[i].entry.sop_instance_uid,
+                           .role = harvest.roles[i],
+                           .sop_class_uid = entry.sop_class_uid,
+                           .sop_instance_uid = entry.sop_instance_uid,
                            .digest = objects[i].digest.hex()});
-  set.objects.insert(set.objects.end(), bundles.begin(), bundles.end());
+    outputs.push_back({entry.series_instance_uid, entry.sop_class_uid, entry.sop_instance_uid});
+  }
+  set.objects.insert(set.objects.end(), harvest.bundles.begin(), harvest.bundles.end());
   store.database().write([&](store::Transaction& tx) {
     store.index_results(tx, objects, item.series_instance_uid, item.series_version);
     deliveries.plan(tx, set);
-    items.done(tx, item.id, message);
+    items.note_outputs(tx, item.id, outputs);
+    end_item(tx);
   });
 }
 
@@ -218,10 +263,13 @@ route::RunOutcome CogRunner::State::run(const route::Item& item, const std::func
   made.push_back(make_examination(item, child, cancelled));
   const auto ineligible =
       std::count_if(made.begin(), made.end() - 1, [](const Made& film) { return film.answer.status == "ineligible"; });
-  const std::string message = fmt::format("{} films: {} answered, {} not eligible, {} refused{}",
-                                          made.size() - 1 + refusals.size(), std::ssize(made) - 1 - ineligible,
-                                          ineligible, refusals.size(), refusals.empty() ? "" : std::string(": ") + refusals.front().detail());
-  record(item, made, message);
+  const std::string message =
+      fmt::format("{} films: {} answered, {} not eligible, {} refused{}", made.size() - 1 + refusals.size(),
+                  std::ssize(made) - 1 - ineligible, ineligible, refusals.size(),
+                  refusals.empty() ? "" : std::string(": ") + refusals.front().detail());
+  Harvest harvest;
+  for (const Made& one : made) gather(harvest, one.folder, files_of(one), headers);
+  record(item, std::move(harvest), [&](store::Transaction& tx) { items.done(tx, item.id, message); });
   std::error_code ignored;
   fs::remove_all(work_folder(item), ignored);
   return {.good = true, .retry = false, .message = message};
@@ -232,7 +280,7 @@ route::RunOutcome CogRunner::State::failed(const route::Item& item, const Error&
   fs::remove_all(work_folder(item), ignored);
   const bool cancelled = error.code() == ErrorCode::Cancelled;
   const bool last = !cancelled && (!error_entry(error.code()).retry || item.tries >= options.tries);
-  if (last) runner.say_unavailable(item, std::string(error_entry(error.code()).name), error.what());
+  if (last) runner.say_unavailable(item, unavailable_reason(error.code()), error.what());
   return {.good = false, .retry = !last, .message = error.what()};
 }
 
@@ -250,6 +298,32 @@ route::RunOutcome CogRunner::run(const route::Item& item, const std::function<bo
   } catch (const std::exception& error) {
     // Of a library or the system (no file handle, no memory): may be better next time.
     return state_->failed(item, Error(ErrorCode::WorkerEnded, error.what()), *this);
+  }
+}
+
+void CogRunner::say_unavailable(const route::Item& item, results::UnavailableReason reason, const std::string& why) {
+  try {
+    const std::vector<store::StoredObject> sources = state_->sources(item);
+    const cogs::Cog* cog = cogs::find_cog(item.cog);
+    const fs::path folder = state_->results_folder(item) / ("unavailable-" + name_for(item.uid));
+    StagedFolder staged(state_->work_folder(item) / "unavailable");
+    const auto files = state_->unavailable.write({.source = sources.front().file,
+                                                  .folder = staged.path(),
+                                                  .facts = {.reason = reason,
+                                                            .cog = item.cog,
+                                                            .cog_version = cog == nullptr ? "" : cog->version,
+                                                            .models = {},
+                                                            .detail = why,
+                                                            .series_version = item.series_version,
+                                                            .instances = static_cast<int>(sources.size())},
+                                                  .language = state_->options.settings.language});
+    staged.publish(folder);
+    Harvest harvest;
+    gather(harvest, folder, files, state_->headers);
+    state_->record(item, std::move(harvest), [](store::Transaction&) {});
+  } catch (const std::exception& error) {
+    log_event(LogLevel::error, "app", "\"AI unavailable\" cannot be said for a series",
+              {patient_field("series", item.series_instance_uid), {"why", error.what()}});
   }
 }
 

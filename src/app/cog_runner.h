@@ -37,7 +37,7 @@ class CogRunner {
   /// Never throws. Thread-safe.
   route::RunOutcome run(const route::Item& item, const std::function<bool()>& cancelled);
   /// Says "AI unavailable" for an item that will not run (parked, expired). Thread-safe, once per item in effect.
-  void say_unavailable(const route::Item& item, const std::string& reason_code, const std::string& why);
+  void say_unavailable(const route::Item& item, results::UnavailableReason reason, const std::string& why);
   /// Starts children with this cog's nets open. Errors: what a child says of itself (PackageDigest, RuntimeMissing...).
   void warm(const std::string& cog, int children);
 

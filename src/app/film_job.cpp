@@ -134,7 +134,8 @@ JobAnswer Workshop::film_or_throw(const FilmJob& job, const fs::path& folder) co
   context.options = settings_.options;
   context.language = settings_.language;
 
-  const cogs::CogResult result = cog_->run(input, context);
+  cogs::CogResult result = cog_->run(input, context);
+  if (job.reported_at) results::say_after_report(result, *job.reported_at, settings_.language);
   const cogs::Picture& picture = input.current.front();
   const auto files =
       results::film_results(picture, result, {.language = settings_.language, .pictures = settings_.pictures});
@@ -151,8 +152,8 @@ JobAnswer Workshop::film_or_throw(const FilmJob& job, const fs::path& folder) co
   return answer;
 }
 
-JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::path>& films,
-                          const fs::path& folder) const {
+JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::path>& films, const fs::path& folder,
+                          const std::optional<std::string>& reported_at) const {
   return refused_on_error(study_uid, settings_.cog, [&] {
     std::vector<results::FilmSummary> summaries;
     std::vector<cogs::CogResult> film_results;
@@ -168,7 +169,8 @@ JobAnswer Workshop::study(const std::string& study_uid, const std::vector<fs::pa
       film_results.push_back(summary.result);
       summaries.push_back(std::move(summary));
     }
-    const cogs::CogResult study_result = cog_->combine(film_results, study_uid);
+    cogs::CogResult study_result = cog_->combine(film_results, study_uid);
+    if (reported_at) results::say_after_report(study_result, *reported_at, settings_.language);
     const auto files = results::study_results(summaries, study_result, {settings_.language, settings_.pictures});
     JobAnswer answer;
     answer.status = study_result.status == cogs::Status::done ? "done" : "ineligible";

@@ -41,6 +41,7 @@ struct FilmJob {
   bool as_film = false;
   dicom::PictureFacts facts;
   std::optional<int> frame;
+  std::optional<std::string> reported_at;  ///< the study has a final report, of this HL7 time ("": not known)
 };
 
 /// A finished film or study, as the parent sees it.
@@ -61,7 +62,7 @@ class Workshop {
   JobAnswer film(const FilmJob& job, const std::filesystem::path& folder) const;
   /// `films`: folders of finished films of one study.
   JobAnswer study(const std::string& study_uid, const std::vector<std::filesystem::path>& films,
-                  const std::filesystem::path& folder) const;
+                  const std::filesystem::path& folder, const std::optional<std::string>& reported_at = {}) const;
   const RunSettings& settings() const { return settings_; }
   /// Opens every net in the background, so that the first film waits less. What goes wrong is said when a film needs
   /// it.
@@ -87,7 +88,7 @@ std::string settings_to_json(const RunSettings& settings);
 RunSettings settings_from_json(const std::string& json);
 std::string film_request(const FilmJob& job, const std::filesystem::path& folder);
 std::string study_request(const std::string& study_uid, const std::vector<std::filesystem::path>& films,
-                          const std::filesystem::path& folder);
+                          const std::filesystem::path& folder, const std::optional<std::string>& reported_at = {});
 /// The child's side: executes one request line, answers one line.
 std::string execute_request(const Workshop& workshop, const std::string& request);
 JobAnswer parse_answer(const std::string& line);

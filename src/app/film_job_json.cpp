@@ -104,28 +104,35 @@ std::string film_request(const FilmJob& job, const fs::path& folder) {
             {"facts", facts_to_json(job.facts)},
             {"folder", folder.string()}};
   if (job.frame) json["frame"] = *job.frame;
+  if (job.reported_at) json["reported_at"] = *job.reported_at;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string study_request(const std::string& study_uid, const std::vector<fs::path>& films, const fs::path& folder) {
+std::string study_request(const std::string& study_uid, const std::vector<fs::path>& films, const fs::path& folder,
+                          const std::optional<std::string>& reported_at) {
   Json names = Json::array();
   for (const fs::path& film : films) names.push_back(film.string());
-  return Json{{"kind", "study"}, {"study", study_uid}, {"films", names}, {"folder", folder.string()}}.dump();
+  Json json{{"kind", "study"}, {"study", study_uid}, {"films", names}, {"folder", folder.string()}};
+  if (reported_at) json["reported_at"] = *reported_at;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string execute_request(const Workshop& workshop, const std::string& request) {
   const Json json = Json::parse(request);
   const fs::path folder = json.at("folder").get<std::string>();
+  std::optional<std::string> reported_at;
+  if (json.contains("reported_at")) reported_at = json.at("reported_at").get<std::string>();
   if (json.at("kind") == "study") {
     std::vector<fs::path> films;
     for (const auto& film : json.at("films")) films.emplace_back(film.get<std::string>());
-    return answer_line(workshop.study(json.at("study"), films, folder));
+    return answer_line(workshop.study(json.at("study"), films, folder, reported_at));
   }
   FilmJob job;
   job.path = json.at("path").get<std::string>();
   job.as_film = json.at("as_film");
   job.facts = facts_from_json(json.at("facts"));
   if (json.contains("frame")) job.frame = json.at("frame").get<int>();
+  job.reported_at = reported_at;
   return answer_line(workshop.film(job, folder));
 }
 

@@ -314,6 +314,8 @@ std::optional<Item> Items::request(const WorkRequest& request) {
     item.deadline_s = request.deadline_s;
     item.options = request.options;
     item.waits_for = request.waits_for;
+    item.priors = request.priors;
+    item.companion = request.companion;
     item.requested = true;
     item.state = upstream_done(tx, item) ? ItemState::due : ItemState::waiting;
     if (!sql::insert_item(tx, item, request.uid)) return std::nullopt;

@@ -126,6 +126,8 @@ struct WorkRequest {
   double due_s = 0, deadline_s = 0;  ///< UTC; 0: now / none
   std::map<std::string, std::string> options;
   std::vector<std::string> waits_for;
+  int priors = 0;
+  std::string companion;
   std::string dataset;  ///< what the other side said, kept as it is (DICOM JSON)
 };
 

@@ -1,0 +1,44 @@
+/// What DICOM associations ask of the gateway: queries, retrievals, storage commitments.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/commitments.h"
+#include "app/config.h"
+#include "receive/dimse_front.h"
+#include "results/delivery.h"
+#include "store/store.h"
+
+namespace rouage::app {
+
+class GatewayAnswers : public receive::Answers {
+ public:
+  /// `heard(event, caller, detail)`: for the audit trail; may be empty.
+  using Heard = std::function<void(const std::string& event, const dimse::Caller& caller, const std::string& detail)>;
+  GatewayAnswers(const Config& config, store::Store& store, results::Deliveries& deliveries, Commitments& commitments,
+                 Heard heard);
+
+  dimse::Status find(const dimse::Caller& caller, const std::string& model, const dicom::Attributes& keys,
+                     const std::function<bool(const dicom::Attributes&)>& match) override;
+  dimse::Services::Retrieval retrieve(const dimse::Caller& caller, const std::string& model,
+                                      const dicom::Attributes& keys, const std::string& move_to) override;
+  dimse::Status commitment(const dimse::Caller& caller, const std::string& transaction_uid,
+                           const std::vector<std::pair<std::string, std::string>>& instances) override;
+  dimse::Status committed(const dimse::Caller& caller, const std::string& transaction_uid,
+                          const std::vector<std::string>& committed, const std::vector<std::string>& failed) override;
+
+ private:
+  const Config& config_;
+  store::Store& store_;
+  results::Deliveries& deliveries_;
+  Commitments& commitments_;
+  Heard heard_;
+};
+
+/// Where an AE title listens: a [[peer]] or a destination of the configuration.
+std::optional<dimse::Peer> configured_peer(const Config& config, const std::string& ae_title);
+
+}  // namespace rouage::app
