@@ -15,10 +15,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-int examine_all(bool as_json) {
+int examine_all(bool as_json, const std::string& ntp_server) {
   const std::filesystem::path scratch =
       std::filesystem::temp_directory_path() / ("rouage-doctor-" + std::to_string(::getpid()));
-  std::vector<DoctorLine> lines = examine_installation(scratch);
+  std::vector<DoctorLine> lines = examine_installation(scratch, ntp_server);
   for (DoctorLine& line : examine_orientation(scratch)) lines.push_back(std::move(line));
   bool passed = true;
   Json rows = Json::array();
@@ -54,7 +54,9 @@ void add_doctor(CLI::App& program, int& exit_code) {
       "Exit 4 when a check fails. Docs: docs/commands/doctor.md");
   const auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "JSON on standard output");
-  command->callback([as_json, &exit_code] { exit_code = examine_all(*as_json); });
+  const auto ntp_server = std::make_shared<std::string>();
+  command->add_option("--ntp-server", *ntp_server, "host[:port] that the clock is compared with (SNTP)");
+  command->callback([as_json, ntp_server, &exit_code] { exit_code = examine_all(*as_json, *ntp_server); });
 }
 
 }  // namespace rouage::app

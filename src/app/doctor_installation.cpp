@@ -52,6 +52,15 @@ std::string clock_is_plausible() {
   return now;
 }
 
+/// A server was named: it must answer, and agree. Else what the kernel says is told, and only told.
+std::string clock_offset(const std::optional<std::string>& ntp_server) {
+  const ClockState state = clock_state(ntp_server);
+  const std::string text = clock_text(state);
+  if (ntp_server && !ntp_server->empty() && !state.synchronised.value_or(false))
+    throw Error(ErrorCode::DoctorFailed, text);
+  return text;
+}
+
 std::vector<DoctorLine> examine_packages() {
   std::vector<DoctorLine> lines;
   const fs::path models = product_folder() / "models";
@@ -72,7 +81,7 @@ std::vector<DoctorLine> examine_packages() {
 
 }  // namespace
 
-std::vector<DoctorLine> examine_installation(const fs::path& scratch) {
+std::vector<DoctorLine> examine_installation(const fs::path& scratch, const std::optional<std::string>& ntp_server) {
   std::vector<DoctorLine> lines;
   lines.push_back(examine("dictionary", [] {
     dicom::initialise();
@@ -87,6 +96,7 @@ std::vector<DoctorLine> examine_installation(const fs::path& scratch) {
   for (DoctorLine& line : examine_packages()) lines.push_back(std::move(line));
   lines.push_back(examine("disk", [&] { return disk_is_free(scratch.parent_path()); }));
   lines.push_back(examine("clock", clock_is_plausible));
+  lines.push_back(examine("clock_offset", [&] { return clock_offset(ntp_server); }));
   return lines;
 }
 
