@@ -61,7 +61,7 @@ struct Source {
 
 std::size_t take(const std::string& from, std::size_t& done, char* to, std::size_t most) {
   const std::size_t many = std::min(most, from.size() - done);
-  std::memcpy(to, from.data() + done, many);
+  std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(done), many, to);
   done += many;
   return many;
 }

@@ -78,26 +78,28 @@ std::vector<DueObject> due_rows(Transaction& tx, const std::string& destination,
 }  // namespace
 
 void make_delivery_tables(store::Database& database) {
-  database.migrate(
-      "results", {"CREATE TABLE delivery (id BIGINT PRIMARY KEY, destination TEXT NOT NULL, object_key TEXT NOT NULL, "
-                  "set_id TEXT NOT NULL, study TEXT NOT NULL, file TEXT NOT NULL, object_role TEXT NOT NULL, "
-                  "sop_class TEXT NOT NULL, sop_instance TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, "
-                  "tries BIGINT NOT NULL, planned_s DOUBLE PRECISION NOT NULL, due_s DOUBLE PRECISION NOT NULL, "
-                  "delivered_s DOUBLE PRECISION NOT NULL, message TEXT NOT NULL, asked BIGINT NOT NULL, "
-                  "UNIQUE (destination, object_key))",
-                  "CREATE INDEX delivery_queue ON delivery (destination, state, id)",
-                  "CREATE INDEX delivery_time ON delivery (destination, state, due_s)",
-                  "CREATE INDEX delivery_state ON delivery (state, id)",
-                  "CREATE INDEX delivery_set ON delivery (destination, set_id, state)",
-                  "CREATE INDEX delivery_study ON delivery (study, state)",
-                  "CREATE INDEX delivery_instance ON delivery (sop_instance)",
-                  "CREATE TABLE delivery_destination (name TEXT PRIMARY KEY, failures BIGINT NOT NULL, "
-                  "next_try_s DOUBLE PRECISION NOT NULL, last_error TEXT NOT NULL, delivered BIGINT NOT NULL)",
-                  "CREATE TABLE delivery_commitment (transaction_uid TEXT PRIMARY KEY, destination TEXT NOT NULL, "
-                  "set_id TEXT NOT NULL, asked BIGINT NOT NULL, asked_s DOUBLE PRECISION NOT NULL)",
-                  "CREATE INDEX delivery_commitment_set ON delivery_commitment (destination, set_id)",
-                  "CREATE TABLE delivery_number (name TEXT PRIMARY KEY, next_id BIGINT NOT NULL)",
-                  "INSERT INTO delivery_number (name, next_id) VALUES ('delivery', 1)"});
+  const std::string table =
+      "CREATE TABLE delivery (id BIGINT PRIMARY KEY, destination TEXT NOT NULL, object_key TEXT NOT NULL, "
+      "set_id TEXT NOT NULL, study TEXT NOT NULL, file TEXT NOT NULL, object_role TEXT NOT NULL, "
+      "sop_class TEXT NOT NULL, sop_instance TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, "
+      "tries BIGINT NOT NULL, planned_s DOUBLE PRECISION NOT NULL, due_s DOUBLE PRECISION NOT NULL, "
+      "delivered_s DOUBLE PRECISION NOT NULL, message TEXT NOT NULL, asked BIGINT NOT NULL, "
+      "UNIQUE (destination, object_key))";
+  const std::string destinations =
+      "CREATE TABLE delivery_destination (name TEXT PRIMARY KEY, failures BIGINT NOT NULL, "
+      "next_try_s DOUBLE PRECISION NOT NULL, last_error TEXT NOT NULL, delivered BIGINT NOT NULL)";
+  const std::string commitments =
+      "CREATE TABLE delivery_commitment (transaction_uid TEXT PRIMARY KEY, destination TEXT NOT NULL, "
+      "set_id TEXT NOT NULL, asked BIGINT NOT NULL, asked_s DOUBLE PRECISION NOT NULL)";
+  database.migrate("results", {table, "CREATE INDEX delivery_queue ON delivery (destination, state, id)",
+                               "CREATE INDEX delivery_time ON delivery (destination, state, due_s)",
+                               "CREATE INDEX delivery_state ON delivery (state, id)",
+                               "CREATE INDEX delivery_set ON delivery (destination, set_id, state)",
+                               "CREATE INDEX delivery_study ON delivery (study, state)",
+                               "CREATE INDEX delivery_instance ON delivery (sop_instance)", destinations, commitments,
+                               "CREATE INDEX delivery_commitment_set ON delivery_commitment (destination, set_id)",
+                               "CREATE TABLE delivery_number (name TEXT PRIMARY KEY, next_id BIGINT NOT NULL)",
+                               "INSERT INTO delivery_number (name, next_id) VALUES ('delivery', 1)"});
 }
 
 std::int64_t take_delivery_ids(Transaction& tx, std::size_t many) {

@@ -32,7 +32,7 @@ std::string transaction_of(const std::string& collection) {
     const std::string type = resource.value("resourceType", ""), id = resource.value("id", "");
     if (!all_of_set(type, kLetters, 64) || !all_of_set(id, id_letters, 64))
       throw Error(ErrorCode::TableInvalid, "a resource of the bundle has no type or no id");
-    entry["request"] = {{"method", "PUT"}, {"url", type + "/" + id}};
+    entry["request"] = {{"method", "PUT"}, {"url", fmt::format("{}/{}", type, id)}};
   }
   return bundle.dump();
 }

@@ -106,7 +106,7 @@ std::string unavailable_bundle(const dicom::InstanceHeader& source, const Unavai
 /// "202503141015..." -> "2025-03-14 10:15", "20250314" -> "2025-03-14"; "" for anything else.
 std::string readable_time(const std::string& hl7) {
   const std::string digits = hl7.substr(0, hl7.find_first_not_of("0123456789"));
-  const std::string day = fhir_date(digits.substr(0, 8));
+  std::string day = fhir_date(digits.substr(0, 8));
   if (day.empty() || digits.size() < 12) return day;
   return day + " " + digits.substr(8, 2) + ":" + digits.substr(10, 2);
 }
