@@ -1,9 +1,8 @@
-/// MLLP framing and who may connect: pieces of the server that are tested and fuzzed alone. Internal to the room.
+/// MLLP framing, apart from the server so that it is tested and fuzzed alone. Internal to the room.
 #pragma once
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace rouage::receive {
 
@@ -36,10 +35,5 @@ class MllpFramer {
   bool ending_ = false;  ///< 0x1C was the last byte
   int restarts_ = 0;
 };
-
-/// "10.0.0.7", "10.0.0.0/8", "fd00::/8". False when the rule is none of these.
-bool valid_address_rule(const std::string& rule);
-/// Is the numeric address named by one of the rules? True when there is none. IPv4 inside IPv6 counts as IPv4.
-bool address_allowed(const std::string& address, const std::vector<std::string>& rules);
 
 }  // namespace rouage::receive

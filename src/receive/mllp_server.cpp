@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "base/service.h"
+#include "receive/dimse_address.h"
 #include "receive/hl7.h"
 #include "receive/mllp.h"
 
@@ -117,6 +118,7 @@ void say(const ParsedMessage& parsed, const std::string& address) {
 struct MllpServer::State {
   MllpOptions options;
   InstanceSink& sink;
+  std::vector<AddressBlock> allowed;
   Descriptor listener, wake;
   int port = 0;
   std::map<std::uint64_t, Connection> connections;  // of the loop only
@@ -165,9 +167,7 @@ void MllpServer::State::bind_listener() {
                          : ::inet_pton(AF_INET, options.address.c_str(), &a4.sin_addr);
   if (parsed != 1 || options.port < 0 || options.port > 65535)
     throw Error(ErrorCode::ConfigInvalid, "not a numeric address and port for HL7: " + options.address);
-  for (const std::string& rule : options.allowed)
-    if (!valid_address_rule(rule))
-      throw Error(ErrorCode::ConfigInvalid, "not an address or CIDR block in the allow list of HL7: " + rule);
+  for (const std::string& rule : options.allowed) allowed.emplace_back(rule);
   listener = Descriptor(::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int on = 1;
   ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -208,7 +208,7 @@ void MllpServer::State::accept_all(double now) {
     const std::string address(text.data());
     const auto same = std::count_if(connections.begin(), connections.end(),
                                     [&](const auto& c) { return c.second.address == address; });
-    if (!address_allowed(address, options.allowed))
+    if (!allowed.empty() && !any_holds(allowed, address))
       refuse_connection(address, "not on the allow list", now);
     else if (connections.size() >= static_cast<std::size_t>(options.max_connections))
       refuse_connection(address, "too many connections", now);
