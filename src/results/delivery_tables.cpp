@@ -1,5 +1,8 @@
 #include "results/delivery_tables.h"
 
+#include <algorithm>
+#include <map>
+
 #include "base/error.h"
 
 namespace rouage::results {
@@ -65,14 +68,46 @@ std::pair<std::string, std::string> texts_of(DeliveryState state) {
 std::vector<DueObject> due_rows(Transaction& tx, const std::string& destination, const std::string& state, double now_s,
                                 int limit) {
   std::vector<DueObject> objects;
+  // "+ 0": by the index of ids, which ends at the limit; that of times would sort a whole backlog for each batch.
   tx.each(
       "SELECT id, set_id, study, file, object_role, sop_class, sop_instance, digest, tries, planned_s FROM delivery "
-      "WHERE destination = ? AND state = ? AND due_s <= ? ORDER BY id LIMIT ?",
+      "WHERE destination = ? AND state = ? AND due_s + 0 <= ? ORDER BY id LIMIT ?",
       {destination, state, now_s, std::int64_t{limit}}, [&](const Row& row) {
         objects.push_back(due_object(row));
         return true;
       });
   return objects;
+}
+
+/// Sets whose commitment is due, with the number of requests so far. A set that is not whole yet is looked at again a
+/// little later, so that it stands in nobody's way.
+std::map<std::string, int> sets_to_commit(Transaction& tx, const std::string& destination, double now_s, int limit) {
+  constexpr double kLaterS = 2;
+  constexpr std::int64_t kRowsASet = 16;
+  std::map<std::string, int> sets;
+  tx.each(
+      "SELECT set_id, asked FROM delivery WHERE destination = ? AND state = 'waiting_commitment' AND due_s <= ? "
+      "ORDER BY due_s LIMIT ?",
+      {destination, now_s, limit * kRowsASet}, [&](const Row& row) {
+        int& asked = sets[row.text(0)];
+        asked = std::max(asked, static_cast<int>(row.integer(1)));
+        return sets.size() < static_cast<std::size_t>(limit);
+      });
+  std::erase_if(sets, [&](const auto& entry) {
+    const std::string& set = entry.first;
+    const bool open = tx.first(
+                            "SELECT 1 FROM delivery WHERE destination = ? AND set_id = ? "
+                            "AND state IN ('due', 'sending') LIMIT 1",
+                            {destination, set})
+                          .has_value();
+    if (open)
+      tx.run(
+          "UPDATE delivery SET due_s = ? WHERE destination = ? AND set_id = ? AND state = 'waiting_commitment' "
+          "AND due_s <= ?",
+          {now_s + kLaterS, destination, set, now_s});
+    return open;
+  });
+  return sets;
 }
 
 }  // namespace
@@ -91,7 +126,7 @@ void make_delivery_tables(store::Database& database) {
   const std::string commitments =
       "CREATE TABLE delivery_commitment (transaction_uid TEXT PRIMARY KEY, destination TEXT NOT NULL, "
       "set_id TEXT NOT NULL, asked BIGINT NOT NULL, asked_s DOUBLE PRECISION NOT NULL)";
-  database.migrate("results", {table, "CREATE INDEX delivery_queue ON delivery (destination, state, id)",
+  database.migrate("results", {table, "CREATE INDEX delivery_queue ON delivery (destination, state, id, planned_s)",
                                "CREATE INDEX delivery_time ON delivery (destination, state, due_s)",
                                "CREATE INDEX delivery_state ON delivery (state, id)",
                                "CREATE INDEX delivery_set ON delivery (destination, set_id, state)",
@@ -222,32 +257,25 @@ void note_here(Transaction& tx, const std::string& destination) {
 std::vector<CommitmentRequest> claim_commitments(Transaction& tx, const std::string& destination, double now_s,
                                                  double again_s, int limit) {
   std::vector<CommitmentRequest> requests;
-  tx.each(
-      "SELECT d.set_id, MAX(d.asked) FROM delivery d WHERE d.destination = ? AND d.state = 'waiting_commitment' "
-      "AND d.due_s <= ? AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.destination = d.destination "
-      "AND e.set_id = d.set_id AND e.state IN ('due', 'sending')) GROUP BY d.set_id LIMIT ?",
-      {destination, now_s, std::int64_t{limit}}, [&](const Row& row) {
-        CommitmentRequest request;
-        request.set = row.text(0);
-        request.tries = static_cast<int>(row.integer(1));
-        requests.push_back(std::move(request));
-        return true;
-      });
-  for (CommitmentRequest& request : requests) {
-    const auto before = tx.first("SELECT COUNT(*) FROM delivery_commitment WHERE destination = ? AND set_id = ?",
-                                 {destination, request.set});
-    request.transaction_uid = derived_uid({"storage commitment", destination, request.set, before->text(0)});
+  for (auto& [set, tries] : sets_to_commit(tx, destination, now_s, limit)) {
+    CommitmentRequest request;
+    const auto before =
+        tx.first("SELECT COUNT(*) FROM delivery_commitment WHERE destination = ? AND set_id = ?", {destination, set});
+    request.transaction_uid = derived_uid({"storage commitment", destination, set, before->text(0)});
+    request.set = set;
+    request.tries = tries;
     for (const Row& row : tx.rows("SELECT sop_class, sop_instance FROM delivery WHERE destination = ? AND set_id = ? "
                                   "AND state = 'waiting_commitment' ORDER BY id",
-                                  {destination, request.set}))
+                                  {destination, set}))
       request.instances.emplace_back(row.text(0), row.text(1));
     tx.run(
         "INSERT INTO delivery_commitment (transaction_uid, destination, set_id, asked, asked_s) VALUES (?, ?, ?, ?, ?)",
-        {request.transaction_uid, destination, request.set, std::int64_t{request.tries}, now_s});
+        {request.transaction_uid, destination, set, std::int64_t{tries}, now_s});
     tx.run(
         "UPDATE delivery SET asked = asked + 1, due_s = ?, message = 'Storage Commitment is asked for' "
         "WHERE destination = ? AND set_id = ? AND state = 'waiting_commitment'",
-        {again_s, destination, request.set});
+        {again_s, destination, set});
+    requests.push_back(std::move(request));
   }
   return requests;
 }

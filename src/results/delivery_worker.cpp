@@ -13,7 +13,8 @@ constexpr int kBatch = 32;
 /// So many objects that fail one after the other: it is the destination, not the objects.
 constexpr int kFailuresInARow = 3;
 constexpr double kLongestSleepS = 60;
-constexpr double kShowEveryS = 2;
+/// Counting a long queue costs something; scrapers come as often.
+constexpr double kShowEveryS = 15;
 constexpr double kDatabaseWaitS = 5;
 constexpr std::uint64_t kMostObject = 1ULL << 40;
 
@@ -130,7 +131,7 @@ double DeliveryWorker::round() {
   show(now_s);
   const auto next_s =
       context_.database->read([&](store::Transaction& tx) { return next_due_s(tx, destination_.name); });
-  // Something due that could not be claimed (a set that is not whole yet) must not become a spinning thread.
+  // Something that became due meanwhile, or a set that is not whole yet, must not become a spinning thread.
   return next_s ? std::max(*next_s - utc_now_s(), 0.05) : kLongestSleepS;
 }
 
