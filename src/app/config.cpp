@@ -143,6 +143,9 @@ void read_route(Section section, RouteSettings& route) {
   route.rules = section.text("rules", "");
   route.limits.workers = static_cast<int>(section.integer("workers", route.limits.workers, 1, 256));
   route.limits.memory_mb = static_cast<std::uint64_t>(section.integer("memory_mb", 0, 0, kManyMb));
+  const std::int64_t reserved = route.limits.workers >= 3 ? 1 : 0;
+  route.limits.for_emergencies =
+      static_cast<int>(section.integer("for_emergencies", reserved, 0, route.limits.workers - 1));
   route.retry.tries = static_cast<int>(section.integer("tries", route.retry.tries, 1, 100));
   route.retry.first_wait_s = section.number("first_wait_s", route.retry.first_wait_s, 0, kManySeconds);
   route.retry.longest_wait_s = section.number("longest_wait_s", route.retry.longest_wait_s, 0, kManySeconds);
@@ -207,6 +210,9 @@ void read_operations(Section& root, Config& config) {
   Section audit = root.table("audit");
   config.audit.syslog = audit.text("syslog", "");
   config.audit.file = audit.text("file", "");
+  config.audit.authorities = audit.text("authorities", "");
+  config.audit.certificate = audit.text("certificate", "");
+  config.audit.key = audit.text("key", "");
   config.ntp_server = root.table("clock").text("ntp_server", "");
 }
 

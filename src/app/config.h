@@ -76,7 +76,8 @@ struct ModelSettings {
 };
 
 struct AuditSettings {
-  std::string syslog;  ///< "udp://host:514", "tcp://host:601", "tls://host:6514"; "" none
+  std::string syslog;                         ///< "udp://host:514", "tcp://host:601", "tls://host:6514"; "" none
+  std::string authorities, certificate, key;  ///< PEM files, for tls
   std::filesystem::path file;
 };
 

@@ -18,6 +18,7 @@ namespace rouage::app {
 
 struct DicomWebContext {
   store::Store& store;
+  receive::InstanceSink& sink;  ///< where STOW-RS hands objects to: the store, or what stands before it
   receive::HeaderReader& headers;
   ObjectReader& objects;
   store::Policy policy = store::Policy::after_first_read;

@@ -100,7 +100,7 @@ class Intake {
   void accept() {
     if (pending_.arrivals.empty()) return;
     const std::vector<receive::Arrival> taken = pending_.arrivals;
-    const std::vector<receive::Receipt> receipts = context_.store.accept(std::move(pending_.arrivals));
+    const std::vector<receive::Receipt> receipts = context_.sink.accept(std::move(pending_.arrivals));
     pending_.arrivals.clear();
     for (std::size_t i = 0; i < taken.size(); ++i) {
       Item item = item_of(taken[i].entry, receipts[i].dimse_status());
@@ -176,7 +176,7 @@ Response store_instances(const DicomWebContext& context, const Request& request,
   if ((!multipart && type.type != "application/dicom") || (multipart && !part.empty() && part != "application/dicom"))
     return json_response(
         415, R"({"error":"RequestInvalid","message":"send application/dicom, or multipart/related of it"})");
-  if (const auto why = context.store.no_room(0)) throw Error(*why);
+  if (const auto why = context.sink.no_room(0)) throw Error(*why);
   Intake intake(
       context, uid_part(request, "study"),
       {.way = receive::Origin::Way::stow, .sender = sender_of(request), .called = {}, .address = request.client});

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "app/audited_sink.h"
 #include "app/cog_runner.h"
 #include "app/commitments.h"
 #include "app/dicomweb_routes.h"
@@ -50,6 +51,17 @@ CogRunnerOptions runner_options(const Config& config) {
   return options;
 }
 
+AuditOptions audit_options(const Config& config) {
+  AuditOptions options;
+  options.source.source_id = config.ae_title;
+  options.syslog = config.audit.syslog;
+  options.authorities = config.audit.authorities;
+  options.certificate = config.audit.certificate;
+  options.key = config.audit.key;
+  options.file = config.audit.file;
+  return options;
+}
+
 route::Rules rules_of(const Config& config) {
   if (config.route.rules.empty()) return route::rules_from_text("", cog_facts(), "built-in rules");
   return route::read_rules(config.route.rules, cog_facts());
@@ -64,7 +76,9 @@ struct Gateway::State {
         rules(rules_of(config)),
         items(store.database(), config.route.retry),
         deliveries(store.database(), config.destinations, permit, config.ae_title),
-        gate(std::make_shared<receive::PriorsGate>(store)),
+        trail(audit_options(config)),
+        sink(store, trail, config.ae_title, config.dimse.address),
+        gate(std::make_shared<receive::PriorsGate>(sink)),
         priors(config, store, gate, headers),
         runner(runner_options(config), store, items, deliveries, headers),
         dispatcher(items, config.route.limits,
@@ -74,7 +88,7 @@ struct Gateway::State {
                    }),
         commitments(store, config.ae_title,
                     [this](const std::string& ae, const std::string&) { return configured_peer(config, ae); }),
-        answers(config, store, deliveries, commitments, {}) {
+        answers(config, store, deliveries, commitments, trail) {
     store.set_permit(&permit);
     store.on_change([this] { wake(); });
     store.on_series([this](store::Transaction& tx, const store::SeriesReady& series) { plan(tx, series); });
@@ -96,6 +110,8 @@ struct Gateway::State {
   results::Deliveries deliveries;
   receive::HeaderReader headers;
   ObjectReader objects;
+  AuditTrail trail;
+  AuditedSink sink;
   std::shared_ptr<receive::PriorsGate> gate;
   PriorsFetcher priors;
   CogRunner runner;
@@ -108,7 +124,7 @@ struct Gateway::State {
   std::vector<std::unique_ptr<receive::FolderWatch>> folders;
   mutable std::mutex mutex;
   std::condition_variable changed;
-  bool something_new = false, stopping = false;
+  bool something_new = false, stopping = false, stopped = false;
   std::thread looker;
   double started_s = utc_now_s();
 };
@@ -225,7 +241,7 @@ void Gateway::State::open_doors() {
     options.port = config.mllp.port;
     options.allowed = config.mllp.allowed;
     options.hl7.application = config.ae_title;
-    mllp = std::make_unique<receive::MllpServer>(options, store);
+    mllp = std::make_unique<receive::MllpServer>(options, sink);
     mllp->start();
   }
   for (const FolderSettings& folder : config.folders) {
@@ -237,13 +253,13 @@ void Gateway::State::open_doors() {
                                              : receive::AfterTaking::keep;
     options.move_refused = folder.after != "keep";
     folders.push_back(std::make_unique<receive::FolderWatch>(
-        options, store, [this](const fs::path& file) { return headers.read(file); }));
+        options, sink, [this](const fs::path& file) { return headers.read(file); }));
     folders.back()->start();
   }
   if (config.http_on) {
     Routes routes;
     add_operations_routes(routes, operations());
-    DicomWebContext web{.store = store, .headers = headers, .objects = objects, .public_url = {}};
+    DicomWebContext web{.store = store, .sink = sink, .headers = headers, .objects = objects, .public_url = {}};
     web.policy = config.dicomweb_policy;
     add_dicomweb_routes(routes, web);
     add_ups_routes(routes, std::make_shared<route::Ups>(items, ups_sources(store, permit, config.dicomweb_policy,
@@ -261,6 +277,7 @@ Gateway::~Gateway() {
 
 void Gateway::start() {
   State& s = *state_;
+  s.trail.record(audit_started(true, "rouage serve"));
   const int again = s.items.recover();
   if (again > 0)
     log_event(LogLevel::warning, "route", "items that were at work when the gateway ended are due again",
@@ -275,6 +292,8 @@ void Gateway::start() {
 
 void Gateway::stop() {
   State& s = *state_;
+  if (s.stopped) return;
+  s.stopped = true;
   const double patience_s = s.config.stop_patience_s;
   if (s.dimse) s.dimse->stop();
   if (s.mllp) s.mllp->stop(patience_s);
@@ -289,6 +308,8 @@ void Gateway::stop() {
   s.commitments.stop();
   s.deliveries.stop(patience_s);
   if (s.http) s.http->stop(patience_s);  // last, so that /ready and the status page can say that it stops
+  s.trail.record(audit_started(false, "rouage serve"));
+  s.trail.stop(5);
 }
 
 int Gateway::dimse_port() const {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
+#include "app/audited_sink.h"
 #include "base/error.h"
 
 namespace rouage::app {
@@ -29,6 +31,20 @@ std::optional<store::Level> level_of(const dicom::Attributes& keys, const std::s
   return std::nullopt;
 }
 
+AuditParticipant participant(const dimse::Caller& caller) {
+  return audit_node(caller.calling_ae, caller.address, true);
+}
+
+void count(AuditStudy& study, const store::StoredObject& object) {
+  study.uid = object.study_instance_uid;
+  const auto known = std::find_if(study.classes.begin(), study.classes.end(),
+                                  [&](const AuditSopClass& c) { return c.uid == object.sop_class_uid; });
+  if (known == study.classes.end())
+    study.classes.push_back({object.sop_class_uid, 1});
+  else
+    ++known->instances;
+}
+
 dimse::Status failure(const Error& error, std::uint16_t otherwise) {
   const int code = error_entry(error.code()).dimse;
   return {code == 0 ? otherwise : static_cast<std::uint16_t>(code), error.what()};
@@ -50,8 +66,28 @@ std::optional<dimse::Peer> configured_peer(const Config& config, const std::stri
 }
 
 GatewayAnswers::GatewayAnswers(const Config& config, store::Store& store, results::Deliveries& deliveries,
-                               Commitments& commitments, Heard heard)
-    : config_(config), store_(store), deliveries_(deliveries), commitments_(commitments), heard_(std::move(heard)) {}
+                               Commitments& commitments, AuditTrail& trail)
+    : config_(config), store_(store), deliveries_(deliveries), commitments_(commitments), trail_(trail) {}
+
+AuditParticipant GatewayAnswers::ourselves() const {
+  return audit_node(config_.ae_title, config_.dimse.address, false);
+}
+
+AuditPatient GatewayAnswers::patient_of(const std::string& study_instance_uid) const {
+  constexpr std::uint32_t kPatientName = 0x00100010;
+  AuditPatient patient;
+  store_.query({.level = store::Level::study, .match = {{kStudy, study_instance_uid}}, .wanted = {}, .limit = 1},
+               [&](const dicom::Attributes& study) {
+                 patient = {value_of(study, kPatientId), value_of(study, kPatientName)};
+                 return false;
+               });
+  return patient;
+}
+
+void GatewayAnswers::turned_away(const dimse::Caller& caller, const std::string& why) {
+  trail_.record(
+      audit_alert(AuditAlert::node_authentication, ourselves(), participant(caller), why, AuditOutcome::minor_failure));
+}
 
 dimse::Status GatewayAnswers::find(const dimse::Caller& caller, const std::string& model, const dicom::Attributes& keys,
                                    const std::function<bool(const dicom::Attributes&)>& match) {
@@ -61,7 +97,8 @@ dimse::Status GatewayAnswers::find(const dimse::Caller& caller, const std::strin
   query.match.erase(kLevel);
   for (const auto& [tag, value] : query.match) query.wanted.insert(tag);
   query.policy = config_.dimse.policy;
-  if (heard_) heard_("query", caller, value_of(keys, kLevel));
+  trail_.record(
+      audit_query(participant(caller), ourselves(), dimse::query_class(model, "find"), dicom::dicom_json(keys), ""));
   try {
     store_.query(query, [&](const dicom::Attributes& found) {
       dicom::Attributes answer = found;
@@ -90,6 +127,7 @@ dimse::Services::Retrieval GatewayAnswers::retrieve(const dimse::Caller& caller,
       return retrieval;
     }
   }
+  std::map<std::string, AuditStudy> studies;
   // UID lists are allowed at the level that is retrieved (PS3.4 C.4.2.2.1).
   const auto uids = [&](std::uint32_t tag) { return split(value_of(keys, tag), '\\'); };
   if (value_of(keys, kPatientId).empty() && value_of(keys, kStudy).empty()) {
@@ -112,7 +150,9 @@ dimse::Services::Retrieval GatewayAnswers::retrieve(const dimse::Caller& caller,
   } catch (const Error& error) {
     retrieval.status = failure(error, kOutOfResources);
   }
-  if (heard_) heard_(move_to.empty() ? "get" : "move", caller, value_of(keys, kStudy));
+  const AuditParticipant to = move_to.empty() ? participant(caller) : audit_node(move_to, "", false);
+  for (const auto& [uid, study] : studies)
+    trail_.record(audit_transfer_begins(ourselves(), to, {study}, patient_of(uid)));
   return retrieval;
 }
 

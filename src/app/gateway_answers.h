@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/audit.h"
 #include "app/commitments.h"
 #include "app/config.h"
 #include "receive/dimse_front.h"
@@ -16,10 +17,8 @@ namespace rouage::app {
 
 class GatewayAnswers : public receive::Answers {
  public:
-  /// `heard(event, caller, detail)`: for the audit trail; may be empty.
-  using Heard = std::function<void(const std::string& event, const dimse::Caller& caller, const std::string& detail)>;
   GatewayAnswers(const Config& config, store::Store& store, results::Deliveries& deliveries, Commitments& commitments,
-                 Heard heard);
+                 AuditTrail& trail);
 
   dimse::Status find(const dimse::Caller& caller, const std::string& model, const dicom::Attributes& keys,
                      const std::function<bool(const dicom::Attributes&)>& match) override;
@@ -29,13 +28,16 @@ class GatewayAnswers : public receive::Answers {
                            const std::vector<std::pair<std::string, std::string>>& instances) override;
   dimse::Status committed(const dimse::Caller& caller, const std::string& transaction_uid,
                           const std::vector<std::string>& committed, const std::vector<std::string>& failed) override;
+  void turned_away(const dimse::Caller& caller, const std::string& why) override;
 
  private:
+  AuditParticipant ourselves() const;
+  AuditPatient patient_of(const std::string& study_instance_uid) const;
   const Config& config_;
   store::Store& store_;
   results::Deliveries& deliveries_;
   Commitments& commitments_;
-  Heard heard_;
+  AuditTrail& trail_;
 };
 
 /// Where an AE title listens: a [[peer]] or a destination of the configuration.

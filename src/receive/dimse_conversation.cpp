@@ -138,7 +138,11 @@ Json Conversation::with_room(Json answer) const {
 Json Conversation::open(const Json& question) {
   if (open_) throw Error(ErrorCode::RequestInvalid, "an association is opened once");
   caller_ = caller_from(question.at("caller"));
-  if (!allowed(options_.allowed, caller_)) return {{"refused", "this AE title is not allowed from this address"}};
+  if (!allowed(options_.allowed, caller_)) {
+    const std::string why = "this AE title is not allowed from this address";
+    answers_.turned_away(caller_, why);
+    return {{"refused", why}};
+  }
   origin_ = {.way = Origin::Way::dimse,
              .sender = caller_.calling_ae,
              .called = caller_.called_ae,

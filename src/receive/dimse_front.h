@@ -41,6 +41,8 @@ class Answers {
   virtual dimse::Status committed(const dimse::Caller& caller, const std::string& transaction_uid,
                                   const std::vector<std::string>& committed,
                                   const std::vector<std::string>& failed) = 0;
+  /// Somebody who may not call did: for the audit trail.
+  virtual void turned_away(const dimse::Caller& /*caller*/, const std::string& /*why*/) {}
 };
 
 /// Who may call. ae_title "" or "*": any. addresses: numeric or CIDR blocks (IPv4, IPv6); empty: any.
