@@ -115,7 +115,8 @@ void tell_patient(Json& dataset, const dicom::Attributes& attributes) {
     const auto found = attributes.find(tag);
     patient[tag] = found == attributes.end() ? "" : found->second;
   }
-  for (auto& [tag, value] : Json::parse(dicom::dicom_json(patient)).items())
+  const Json model = Json::parse(dicom::dicom_json(patient));
+  for (const auto& [tag, value] : model.items())
     if (!dataset.contains(tag) || value.contains("Value")) dataset[tag] = value;
 }
 
