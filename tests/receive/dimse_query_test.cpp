@@ -1,4 +1,5 @@
 // Queries, retrieval, commitment and notices: DCMTK's programs and our own client ask, the front answers.
+#include "dimse/message.h"
 #include "receive/dimse_fixture.h"
 
 namespace rouage::receive {
@@ -103,16 +104,16 @@ TEST_F(DimseQueryTest, our_client_gets_what_was_sent_byte_by_byte) {
   proposals.push_back({dimse::query_class("study", "get"), {}});
   dimse::Scu scu(peer(), "WORKSTATION", proposals);
   fs::create_directories(scratch_ / "got");
-  std::set<Bytes> got;
+  std::set<std::string> got;  // digests of the data sets
   const dimse::Status status = scu.get("study", {{kLevel, "STUDY"}, {kStudy, ""}}, scratch_ / "got",
                                        [&](const fs::path& file, std::uint64_t bytes, const Digest& digest) {
                                          EXPECT_EQ(fs::file_size(file), bytes);
                                          EXPECT_EQ(file_digest(file, bytes), digest);
-                                         got.insert(test::data_set_bytes(file));
+                                         got.insert(sha256(test::data_set_bytes(file)).hex());
                                          return dimse::Status{};
                                        });
   EXPECT_EQ(status.code, 0) << status.text;
-  for (const fs::path& file : files_) EXPECT_TRUE(got.contains(test::data_set_bytes(file))) << file;
+  for (const fs::path& file : files_) EXPECT_TRUE(got.contains(sha256(test::data_set_bytes(file)).hex())) << file;
 }
 
 TEST_F(DimseQueryTest, commitment_is_taken_and_reported) {
@@ -131,6 +132,123 @@ TEST_F(DimseQueryTest, commitment_is_taken_and_reported) {
             0);
   EXPECT_EQ(answers_.reported["1.2.3.6"].first, std::vector<std::string>{"1.2.3.7"});
   EXPECT_EQ(answers_.reported["1.2.3.6"].second, std::vector<std::string>{"1.2.3.8"});
+}
+
+/// Explicit VR Little Endian by hand: what a modality says of its step.
+class Written {
+ public:
+  Written& text(std::uint32_t tag, const char* vr, std::string value) {
+    if (value.size() % 2 != 0) value.push_back(vr == std::string("UI") ? '\0' : ' ');
+    head(tag);
+    bytes_.insert(bytes_.end(),
+                  {static_cast<std::uint8_t>(vr[0]), static_cast<std::uint8_t>(vr[1]),
+                   static_cast<std::uint8_t>(value.size()), static_cast<std::uint8_t>(value.size() >> 8)});
+    bytes_.insert(bytes_.end(), value.begin(), value.end());
+    return *this;
+  }
+  Written& sequence(std::uint32_t tag, const std::vector<Written>& items) {
+    Written content;
+    for (const Written& item : items) {
+      content.head(0xFFFEE000);
+      content.length(item.bytes_.size());
+      content.bytes_.insert(content.bytes_.end(), item.bytes_.begin(), item.bytes_.end());
+    }
+    head(tag);
+    bytes_.insert(bytes_.end(), {'S', 'Q', 0, 0});
+    length(content.bytes_.size());
+    bytes_.insert(bytes_.end(), content.bytes_.begin(), content.bytes_.end());
+    return *this;
+  }
+  const Bytes& bytes() const { return bytes_; }
+
+ private:
+  void head(std::uint32_t tag) {
+    for (const int shift : {16, 24, 0, 8}) bytes_.push_back(static_cast<std::uint8_t>(tag >> shift));
+  }
+  void length(std::size_t value) {
+    for (const int shift : {0, 8, 16, 24}) bytes_.push_back(static_cast<std::uint8_t>(value >> shift));
+  }
+  Bytes bytes_;
+};
+
+class DimseNoticeTest : public DimseFrontTest {
+ protected:
+  void SetUp() override {
+    DimseFrontTest::SetUp();
+    if (IsSkipped()) return;
+    start();
+    association_ = std::make_unique<dimse::Association>(
+        peer(), "CT1", std::vector<dimse::Proposal>{{kStep, {kExplicit}}, {kAvailability, {kExplicit}}});
+  }
+  dimse::Status tell(const char* sop_class, dimse::Command command, const Bytes& data) {
+    const dimse::Context* context = association_->context_for(sop_class);
+    dimse::send_message(*association_, context->id, command, data);
+    return dimse::receive_command(*association_, 5).command.status();
+  }
+  static Written reference(const std::string& uid) {
+    return Written().text(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.2").text(0x00081155, "UI", uid);
+  }
+  static constexpr const char* kStep = "1.2.840.10008.3.1.2.3.3";
+  static constexpr const char* kAvailability = "1.2.840.10008.5.1.4.33";
+  static constexpr const char* kExplicit = "1.2.840.10008.1.2.1";
+  std::unique_ptr<dimse::Association> association_;
+};
+
+TEST_F(DimseNoticeTest, a_performed_step_lists_its_series_when_it_is_completed) {
+  dimse::Command create(dimse::Verb::n_create, kStep, 1);
+  create.set_uid(dimse::Field::affected_sop_instance, "1.2.99");
+  const Written begun =
+      Written().text(0x00400252, "CS", "IN PROGRESS").sequence(0x00400270, {Written().text(0x0020000D, "UI", "1.2.7")});
+  EXPECT_EQ(tell(kStep, create, begun.bytes()).code, 0);
+  EXPECT_TRUE(sink_.lists().empty()) << "no series yet";
+  dimse::Command set(dimse::Verb::n_set, {}, 2);
+  set.set_uid(dimse::Field::requested_sop_class, kStep).set_uid(dimse::Field::requested_sop_instance, "1.2.99");
+  const Written completed =
+      Written()
+          .text(0x00400252, "CS", "COMPLETED")
+          .sequence(0x00400340, {Written()
+                                     .text(0x0020000E, "UI", "1.2.8")
+                                     .sequence(0x00081140, {reference("1.2.8.1"), reference("1.2.8.2")})
+                                     .sequence(0x00400220, {reference("1.2.8.3")})});
+  EXPECT_EQ(tell(kStep, set, completed.bytes()).code, 0);
+  const auto lists = sink_.lists();
+  ASSERT_EQ(lists.size(), 1u);
+  EXPECT_EQ(lists[0].source, "MPPS");
+  EXPECT_TRUE(lists[0].closed);
+  EXPECT_EQ(lists[0].message_uid, "1.2.99");
+  EXPECT_EQ(lists[0].study_instance_uid, "1.2.7") << "as N-CREATE had said";
+  EXPECT_EQ(lists[0].series_instance_uid, "1.2.8");
+  EXPECT_EQ(lists[0].sop_instances, (std::vector<std::string>{"1.2.8.1", "1.2.8.2", "1.2.8.3"}));
+}
+
+TEST_F(DimseNoticeTest, instance_availability_lists_series) {
+  dimse::Command create(dimse::Verb::n_create, kAvailability, 1);  // without an instance UID: we name it
+  const Written notice =
+      Written()
+          .sequence(0x00081115,
+                    {Written().sequence(0x00081199, {reference("1.2.8.1")}).text(0x0020000E, "UI", "1.2.8")})
+          .text(0x0020000D, "UI", "1.2.7");
+  EXPECT_EQ(tell(kAvailability, create, notice.bytes()).code, 0);
+  const auto lists = sink_.lists();
+  ASSERT_EQ(lists.size(), 1u);
+  EXPECT_EQ(lists[0].source, "IAN");
+  EXPECT_TRUE(lists[0].closed);
+  EXPECT_EQ(lists[0].study_instance_uid, "1.2.7");
+  EXPECT_EQ(lists[0].sop_instances, std::vector<std::string>{"1.2.8.1"});
+  EXPECT_TRUE(dicom::valid_uid(lists[0].message_uid));
+}
+
+TEST_F(DimseNoticeTest, notices_that_make_no_sense_are_refused_and_the_association_goes_on) {
+  dimse::Command create(dimse::Verb::n_create, kStep, 1);
+  create.set_uid(dimse::Field::affected_sop_instance, "no uid");
+  EXPECT_EQ(tell(kStep, create, Written().text(0x00400252, "CS", "COMPLETED").bytes()).code, 0x0117);
+  create.set_uid(dimse::Field::affected_sop_instance, "1.2.3");
+  EXPECT_EQ(tell(kStep, create, Bytes{8, 0, 0x52, 0, 'C', 'S', 0xFE, 0xFF, 'X', 'X'}).code, 0xC000);
+  dimse::Command other(dimse::Verb::n_create, "1.2.3.4", 2);
+  EXPECT_EQ(tell(kStep, other, Written().text(0x00400252, "CS", "X").bytes()).code, 0x0118);
+  dimse::Command get(dimse::Verb::n_get, {}, 3);
+  dimse::send_message(*association_, association_->context_for(kStep)->id, get);
+  EXPECT_EQ(dimse::receive_command(*association_, 5).command.status().code, 0x0211);
 }
 
 }  // namespace
