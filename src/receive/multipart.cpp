@@ -9,7 +9,9 @@
 namespace rouage::receive {
 namespace {
 
-constexpr std::size_t kLongestBoundary = 70, kLongestPadding = 64, kMostParameters = 32;
+// RFC 2046 allows 70 characters; Orthanc's DICOMweb plugin 1.7 sends 73 (two UUIDs and a hyphen).
+constexpr std::size_t kLongestBoundary = 200;
+constexpr std::size_t kLongestPadding = 64, kMostParameters = 32;
 
 bool token_character(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

@@ -51,7 +51,7 @@ class MultipartParser {
     std::function<void(std::span<const std::uint8_t>)> data;  ///< valid during the call only
     std::function<void()> end;
   };
-  /// Errors: RequestInvalid (no boundary by RFC 2046: 1 to 70 of its characters, no space at the end).
+  /// Errors: RequestInvalid (no boundary by RFC 2046, but of up to 200 characters where it allows 70).
   MultipartParser(std::string_view boundary, MultipartLimits limits, Events events);
   void feed(std::span<const std::uint8_t> bytes);
   /// The body is over. Errors: RequestInvalid (without the closing delimiter).
