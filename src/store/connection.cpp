@@ -1,9 +1,11 @@
 #include "store/connection.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -84,6 +86,25 @@ std::string sqlite_connect_string(const std::filesystem::path& folder) {
   return "dbname=\"" + file + "\" timeout=15";
 }
 
+/// Zeros behind what the log holds: SQLite stops reading at the first frame whose checksum is wrong, and writes over
+/// them. Only the time of a commit depends on it, so what goes wrong here is only logged.
+void prepare_log(const std::filesystem::path& file, std::uint64_t bytes) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (descriptor < 0) return;  // not yet there: nothing was ever written
+  std::error_code problem;
+  const std::vector<char> zeros(1 << 20);
+  std::uint64_t size = std::filesystem::file_size(file, problem);
+  bool good = !problem;
+  while (good && size < bytes) {
+    const ssize_t written = ::write(descriptor, zeros.data(), std::min<std::uint64_t>(zeros.size(), bytes - size));
+    good = written > 0;
+    if (good) size += static_cast<std::uint64_t>(written);
+  }
+  good = good && ::fsync(descriptor) == 0;
+  ::close(descriptor);
+  if (!good) log_event(LogLevel::warning, "store", "the index' log could not be prepared", {{"file", file.string()}});
+}
+
 }  // namespace
 
 struct Connection::Session {
@@ -157,6 +178,11 @@ Connection::Connection(const DatabaseOptions& options, bool writer) : session_(s
     }
     const auto settings = session_->postgresql ? sql::postgresql_settings() : sql::sqlite_settings(writer);
     for (const std::string& setting : settings) session_->session << setting;
+    if (writer && !session_->postgresql && options.prepared_log_bytes > 0) {
+      begin();  // makes the log's file
+      commit();
+      prepare_log(options.folder / "index.sqlite-wal", options.prepared_log_bytes);
+    }
   } catch (const soci::soci_error& error) {
     throw failed(error, "opening");
   }

@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char kSchema[] = "store-1";
+constexpr std::uint64_t kPreparedLog = 20 * kMebibyte;  ///< a little more than wal_autocheckpoint lets it grow
 constexpr double kMarkEvery_s = 5;
 constexpr double kClockSlack_s = 5;  ///< file systems stamp with a coarser clock
 constexpr double kAssociationsKept_s = 7 * 86'400;
@@ -123,8 +124,8 @@ void Store::State::open() {
   } else if (!fs::is_directory(objects)) {
     throw Error(ErrorCode::FileMissing, "there is no store here").file(options.folder);
   }
-  database = std::make_unique<Database>(
-      DatabaseOptions{.folder = options.folder, .postgresql = options.postgresql, .readers = 6});
+  database = std::make_unique<Database>(DatabaseOptions{
+      .folder = options.folder, .postgresql = options.postgresql, .readers = 6, .prepared_log_bytes = kPreparedLog});
   database->migrate("store", sql::store_steps(database->is_postgresql()));
   if (options.look_only) {
     database->read([&](Transaction& tx) { merges.set(sql::merges(tx)); });

@@ -162,6 +162,9 @@ class Store : public receive::InstanceSink {
   std::vector<receive::OrderMessage> messages_for(const std::string& accession_number,
                                                   const std::string& patient_id) const;
 
+  /// Other ids of the same patient, by merges in either direction (HL7 A40).
+  std::vector<std::string> merged_ids(const std::string& patient_id) const;
+
   /// Moves result files durably into objects/ (the same bytes twice: once), then, in the caller's transaction,
   /// indexes them as results of `series`. Objects of an older version of the series are marked superseded, not removed.
   std::vector<ResultObject> keep_results(std::vector<ResultObject> staged);

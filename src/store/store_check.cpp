@@ -114,7 +114,7 @@ std::uint64_t Store::backup(const fs::path& folder) const {
   std::unique_ptr<Database> copy;
   if (!s.database->is_postgresql()) {
     s.database->backup_to(folder / "index.sqlite");
-    copy = std::make_unique<Database>(DatabaseOptions{.folder = folder, .postgresql = {}});
+    copy = std::make_unique<Database>(DatabaseOptions{.folder = folder, .postgresql = {}, .prepared_log_bytes = 0});
   }
   Database& index = copy ? *copy : *s.database;
   std::uint64_t copied = 0;

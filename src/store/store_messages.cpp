@@ -109,4 +109,10 @@ std::vector<OrderMessage> Store::messages_for(const std::string& accession_numbe
   return messages;
 }
 
+std::vector<std::string> Store::merged_ids(const std::string& patient_id) const {
+  std::vector<std::string> ids = state_->merges.same_patient(patient_id);
+  std::erase(ids, patient_id);
+  return ids;
+}
+
 }  // namespace rouage::store
