@@ -28,6 +28,22 @@ std::set<std::uint32_t> all_fields() {
   return tags;
 }
 
+/// What is answered unasked: PS3.18 tables 10.6.3-3 to -5, and the UIDs by which an answer is found again.
+std::set<std::uint32_t> fields_of(store::Level level) {
+  switch (level) {
+    case store::Level::patient:
+    case store::Level::study:
+      return {0x00080020, 0x00080030, 0x00080050, 0x00080061, 0x00080090, 0x00081030, 0x00100010,
+              0x00100020, 0x00100030, 0x00100040, 0x0020000D, 0x00200010, 0x00201206, 0x00201208};
+    case store::Level::series:
+      return {0x00080060, 0x0008103E, 0x0020000D, 0x0020000E, 0x00200011, 0x00201209};
+    case store::Level::instance:
+      break;
+  }
+  return {0x00080016, 0x00080018, 0x00083002, 0x0020000D, 0x0020000E,
+          0x00200013, 0x00280008, 0x00280010, 0x00280011, 0x00280100};
+}
+
 void include_fields(const std::string& value, store::Query& query) {
   for (const std::string& field : split(value, ',')) {
     const std::string name(trimmed(field));
@@ -83,12 +99,11 @@ store::Query query_of(const DicomWebContext& context, const Request& request, st
   // The path says it more strongly than the query.
   if (const std::string study = uid_part(request, "study"); !study.empty()) query.match[0x0020000D] = study;
   if (const std::string series = uid_part(request, "series"); !series.empty()) query.match[0x0020000E] = series;
-  if (level != store::Level::study) query.wanted.insert(0x0020000D);
-  if (level == store::Level::instance) query.wanted.insert({0x0020000E, 0x00083002});
+  query.wanted.merge(fields_of(level));
   return query;
 }
 
-/// (0008,1190) of an answer.
+/// (0008,1190), and (0008,0056): what is found is on disk.
 void add_url(dicom::Attributes& attributes, const std::string& base, store::Level level) {
   const auto text = [&](std::uint32_t tag) {
     const auto found = attributes.find(tag);
@@ -100,6 +115,7 @@ void add_url(dicom::Attributes& attributes, const std::string& base, store::Leve
   if (level != store::Level::study && !series.empty()) url += "/series/" + series;
   if (level == store::Level::instance && !instance.empty()) url += "/instances/" + instance;
   attributes[0x00081190] = url;
+  attributes[0x00080056] = "ONLINE";
 }
 
 Response search(const DicomWebContext& context, const Request& request, store::Level level) {

@@ -1,6 +1,7 @@
 // Listens, accepts, stops. A connection's life is in http_connection.cpp.
 #include <utility>  // std::exchange, which Boost 1.74 forgets
 
+#include <fcntl.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -10,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
 #include <chrono>
 #include <thread>
 
@@ -41,6 +43,11 @@ struct HttpServer::State {
 };
 
 namespace {
+
+/// Asio does not: a child process that inherits a connection would keep it open after we closed it.
+void keep_from_children(int descriptor) {
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
 
 void load_certificates(net::ssl::context& tls, const HttpOptions& options) {
   const auto check = [](const Code& code, const std::string& file) {
@@ -75,6 +82,7 @@ void HttpServer::State::listen() {
   };
   acceptor->open(endpoint.protocol(), code);
   check();
+  keep_from_children(acceptor->native_handle());
   acceptor->set_option(tcp::acceptor::reuse_address(true), code);
   acceptor->bind(endpoint, code);
   check();
@@ -102,6 +110,7 @@ net::awaitable<void> HttpServer::State::accept_all() {
 
 void HttpServer::State::admit(tcp::socket socket) {
   Code code;
+  keep_from_children(socket.native_handle());
   const tcp::endpoint remote = socket.remote_endpoint(code);
   if (code) return;
   const net::ip::address from = remote.address();

@@ -114,6 +114,8 @@ void start(Child& child, const ReaderOptions& options) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, pair[1], STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, pair[1], STDOUT_FILENO);
+  // Libraries open descriptors without telling: a connection that a child keeps open is never seen to end.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t none, defaults;

@@ -28,7 +28,7 @@ struct Answer {
 
 class Socket {
  public:
-  explicit Socket(int port) : descriptor_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit Socket(int port) : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
