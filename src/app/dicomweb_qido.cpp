@@ -17,14 +17,18 @@ std::size_t count_of(const std::string& text, const char* name) {
   return value;
 }
 
-/// What an index keeps: "includefield=all".
-std::set<std::uint32_t> all_fields() {
+/// What an index keeps of a level and of those above it: "includefield=all".
+std::set<std::uint32_t> all_fields(store::Level level) {
+  std::set<std::uint32_t> tags = {0x00080020, 0x00080030, 0x00080050, 0x00080061, 0x00080062, 0x00080090,
+                                  0x00081030, 0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040,
+                                  0x00101010, 0x0020000D, 0x00200010, 0x00201206, 0x00201208};
+  if (level == store::Level::patient || level == store::Level::study) return tags;
+  tags.insert({0x00080021, 0x00080031, 0x00080060, 0x00080070, 0x00080080, 0x00081010, 0x0008103E, 0x00180015,
+               0x00181030, 0x0020000E, 0x00200011, 0x00200052, 0x00200060, 0x00201209});
+  if (level == store::Level::series) return tags;
   dicom::IndexEntry entry;
   entry.has_pixels = entry.burned_in = true;
-  std::set<std::uint32_t> tags;
   for (const auto& [tag, text] : dicom::attributes_of(entry)) tags.insert(tag);
-  for (const std::uint32_t counted : {0x00080061U, 0x00080062U, 0x00201206U, 0x00201208U, 0x00201209U})
-    tags.insert(counted);
   return tags;
 }
 
@@ -49,7 +53,7 @@ void include_fields(const std::string& value, store::Query& query) {
     const std::string name(trimmed(field));
     if (name.empty()) continue;
     if (lower_case(name) == "all") {
-      query.wanted.merge(all_fields());
+      query.wanted.merge(all_fields(query.level));
       continue;
     }
     const auto tag = dicom::tag_of(name);

@@ -64,6 +64,8 @@ TEST_F(Qido, IncludedFields) {
   EXPECT_TRUE(json(target + "&includefield=Manufacturer")[0].contains("00080070"));
   EXPECT_TRUE(json(target + "&includefield=00080070,BodyPartExamined")[0].contains("00180015"));
   EXPECT_TRUE(json(target + "&includefield=all")[0].contains("00080070"));
+  // A study has no SOP Instance UID, whatever is included.
+  EXPECT_FALSE(json("/studies?includefield=all")[0].contains("00080018"));
 }
 
 TEST_F(Qido, PagesAreAnnounced) {
