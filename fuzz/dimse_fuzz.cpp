@@ -1,9 +1,11 @@
-// Bytes of a peer to serve_association, as they would come over the line. The first byte says whether a valid
-// association request (verification, CT, the query models, commitment, MPPS) is put before them, so that the fuzzer
-// reaches the messages. The association must end, whatever comes; what it hands on must be what it promises.
+// Bytes of a peer to serve_association, as they would come over the line. The first byte says how: 0 puts a valid
+// association request (verification, CT, the query models, commitment, MPPS) before them; 2 does so and takes the bytes
+// as records (context, flags, two bytes of length, content) that become well-formed P-DATA; odd: as they are. The
+// association must end, whatever comes; what it hands on must be what it promises.
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -54,6 +56,26 @@ std::string association_request() {
   head += static_cast<char>(body.size() >> 8);
   head += static_cast<char>(body.size());
   return head + body;
+}
+
+/// Records to PDUs of one value each (PS3.8 9.3.5).
+std::string framed(const std::uint8_t* data, std::size_t size) {
+  std::string line;
+  std::size_t at = 0;
+  while (size - at >= 4) {
+    const std::size_t length =
+        std::min<std::size_t>(static_cast<std::size_t>(data[at + 2]) << 8 | data[at + 3], size - at - 4);
+    std::string head(12, '\0');
+    head[0] = 4;
+    for (int i = 0; i < 4; ++i) head[static_cast<std::size_t>(2 + i)] = static_cast<char>((length + 6) >> (24 - 8 * i));
+    for (int i = 0; i < 4; ++i) head[static_cast<std::size_t>(6 + i)] = static_cast<char>((length + 2) >> (24 - 8 * i));
+    head[10] = static_cast<char>(data[at]);
+    head[11] = static_cast<char>(data[at + 1]);
+    line += head;
+    line.append(reinterpret_cast<const char*>(data) + at + 4, length);
+    at += 4 + length;
+  }
+  return line;
 }
 
 class MemoryServices : public dimse::Services {
@@ -117,12 +139,14 @@ std::filesystem::path own_folder() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const std::filesystem::path folder = own_folder();
   static const std::string request = association_request();
-  constexpr std::size_t kMostBytes = 100 * 1024;  // fits the socket's buffer: nobody reads while it is written
+  constexpr std::size_t kMostBytes = 16 * 1024;  // fits the socket's buffer: nobody reads while it is written
   if (size < 1 || size > kMostBytes) return 0;
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return 0;
   if ((data[0] & 1) == 0) ::send(pair[0], request.data(), request.size(), MSG_NOSIGNAL);
-  ::send(pair[0], data + 1, size - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  const std::string line =
+      (data[0] & 3) == 2 ? framed(data + 1, size - 1) : std::string(reinterpret_cast<const char*>(data) + 1, size - 1);
+  ::send(pair[0], line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ::shutdown(pair[0], SHUT_WR);
   dimse::ServerOptions options;
   options.stall_timeout_s = options.idle_timeout_s = options.association_timeout_s = 1;

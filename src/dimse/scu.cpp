@@ -109,7 +109,7 @@ struct Scu::State {
       try {
         status = arrived(reception.object->file, reception.object->bytes, reception.object->digest);
       } catch (const Error& error) {
-        status = {error_entry(error.code()).dimse, error.what()};
+        status = {static_cast<std::uint16_t>(error_entry(error.code()).dimse), error.what()};
       }
     }
     send_message(association, request.context, Command::answer(request.command, status));

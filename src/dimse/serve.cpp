@@ -72,7 +72,7 @@ bool serve(int socket, const ServerOptions& options, Services& services) {
 }  // namespace
 
 Status status_of(const Error& error) {
-  return {error_entry(error.code()).dimse, error.detail()};
+  return {static_cast<std::uint16_t>(error_entry(error.code()).dimse), error.detail()};
 }
 
 void check_options(const ServerOptions& options) {

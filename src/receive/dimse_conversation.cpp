@@ -36,7 +36,7 @@ void require_uids(const std::vector<std::string>& uids) {
 }
 
 dimse::Status status_of(const Error& error) {
-  return {error_entry(error.code()).dimse, error.detail()};
+  return {static_cast<std::uint16_t>(error_entry(error.code()).dimse), error.detail()};
 }
 
 /// AE titles and addresses come in pairs: this title from that address.
