@@ -123,6 +123,7 @@ results::Destination read_destination(Section& section) {
     d.ae_title = needed("ae");
     d.port = port_in(section, 104);
     d.commitment = section.flag("commitment", false);
+    d.commitment_wait_s = section.number("commitment_wait_s", d.commitment_wait_s, 1, kManySeconds);
   } else if (kind == "folder") {
     d.kind = results::DestinationKind::folder;
     d.folder = needed("folder");
@@ -134,6 +135,8 @@ results::Destination read_destination(Section& section) {
     d.password_file = section.text("password_file", "");
   }
   const TlsSettings tls = tls_in(section.table("tls"));
+  if (d.kind == results::DestinationKind::dicom && !tls.authorities.empty() && tls.certificate.empty())
+    section.wrong("tls", "needs certificate, key and authorities for DICOM");
   if (!tls.certificate.empty() || !tls.authorities.empty())
     d.tls = results::TlsPaths{tls.certificate, tls.key, tls.authorities};
   return d;

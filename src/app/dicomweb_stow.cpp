@@ -47,7 +47,15 @@ class Pending {
 class Intake {
  public:
   Intake(const DicomWebContext& context, std::string study, receive::Origin origin)
-      : context_(context), study_(std::move(study)), origin_(std::move(origin)) {}
+      : context_(context), study_(std::move(study)), origin_(std::move(origin)) {
+    // A request is to completeness what an association is: its end says that its sender has sent what it wanted to.
+    static std::atomic<std::uint64_t> requests{0};
+    origin_.association = ++requests;
+    context_.sink.association_opened(origin_.association, origin_);
+  }
+  ~Intake() { context_.sink.association_ended(origin_.association, finished_); }
+  Intake(const Intake&) = delete;
+  Intake& operator=(const Intake&) = delete;
 
   void begin(const std::string& content_type) {
     bytes_ = 0;
@@ -77,6 +85,7 @@ class Intake {
   /// All parts are there.
   std::vector<Item> finish() {
     accept();
+    finished_ = true;
     return std::move(items_);
   }
 
@@ -117,6 +126,7 @@ class Intake {
   std::uint64_t bytes_ = 0;
   Pending pending_;
   std::vector<Item> items_;
+  bool finished_ = false;
 };
 
 void append_items(std::string& json, const char* tag, const std::vector<std::string>& items) {

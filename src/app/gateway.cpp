@@ -13,6 +13,7 @@
 #include "app/gateway_answers.h"
 #include "app/operations_routes.h"
 #include "app/priors_fetcher.h"
+#include "app/systemd_notify.h"
 #include "app/ups_routes.h"
 #include "base/host.h"
 #include "cogs/cog.h"
@@ -131,6 +132,7 @@ struct Gateway::State {
 
 /// What must follow a complete series is recorded with the judgement itself.
 void Gateway::State::plan(store::Transaction& tx, const store::SeriesReady& series) {
+  if (series.sender.starts_with("priors:")) return;  // fetched to be compared with, not to be worked on
   const route::SeriesFacts facts = series_facts(store, rules.tags(), series);
   const route::Explanation explanation = route::explain(rules, facts);
   items.plan(tx, explanation, series);
@@ -153,11 +155,17 @@ void Gateway::State::wake() {
 }
 
 void Gateway::State::look_after_series() {
-  double cleaned_s = monotonic_s();
+  double cleaned_s = monotonic_s(), fed_s = 0;
+  const std::optional<double> watchdog_s = watchdog_period_s();
   while (true) {
     double wait_s = kLongestSleep;
     try {
-      wait_s = store.look();
+      wait_s = std::min(store.look(), watchdog_s.value_or(kLongestSleep));
+      // Only a loop that the store answers feeds the watchdog.
+      if (watchdog_s && monotonic_s() - fed_s >= *watchdog_s) {
+        notify_systemd("WATCHDOG=1");
+        fed_s = monotonic_s();
+      }
       if (monotonic_s() - cleaned_s > kHousekeeping) {
         cleaned_s = monotonic_s();
         housekeeping();
@@ -176,7 +184,7 @@ void Gateway::State::look_after_series() {
 /// Retention: a study that is still worked on or not delivered stays.
 void Gateway::State::housekeeping() {
   const int removed = store.expire(
-      utc_now_s(), [this](const std::string& study) { return items.pending(study) || deliveries.pending(study); });
+      utc_now_s(), [this](const std::string& study) { return items.pending(study) || deliveries.wanted(study); });
   if (removed > 0)
     log_event(LogLevel::info, "store", "studies removed by the retention rule", {{"count", std::to_string(removed)}});
 }

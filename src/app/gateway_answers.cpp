@@ -144,9 +144,11 @@ dimse::Services::Retrieval GatewayAnswers::retrieve(const dimse::Caller& caller,
                .series_instance_uid = series,
                .sop_instance_uid = sop,
                .exit = "query",
-               .policy = config_.dimse.policy}))
+               .policy = config_.dimse.policy})) {
+            count(studies[object.study_instance_uid], object);
             retrieval.objects.push_back({std::move(object.file), std::move(object.sop_class_uid),
                                          std::move(object.sop_instance_uid), std::move(object.transfer_syntax_uid)});
+          }
   } catch (const Error& error) {
     retrieval.status = failure(error, kOutOfResources);
   }

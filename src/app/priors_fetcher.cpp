@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/gateway_answers.h"
+#include "base/host.h"
 #include "base/service.h"
 
 namespace rouage::app {
@@ -34,14 +37,16 @@ void PriorsFetcher::fetch_for(const route::Item& item) {
                                          .sop_instance_uid = {},
                                          .inside = true});
     if (objects.empty()) return;
-    const receive::CurrentStudy current = receive::current_study_of(headers_.read(objects.front().file));
+    receive::CurrentStudy current = receive::current_study_of(headers_.read(objects.front().file));
+    current.other_ids = store_.merged_ids(current.patient_id);
+    const double until_s = monotonic_s() + config_.priors.deadline_s;
     receive::PriorRules rules;
     rules.most = static_cast<std::size_t>(item.priors);
     rules.years = config_.priors.years;
     const receive::PriorsFound found = receive::find_priors(source_, rules, current, config_.priors.deadline_s / 2);
     const receive::FetchReport report = receive::fetch_priors(
         source_, found, current, store_, [this](const std::filesystem::path& file) { return headers_.read(file); },
-        config_.priors.deadline_s);
+        std::max(1.0, until_s - monotonic_s()));
     const bool whole = found.failure.empty() && report.failures.empty() && report.in_time;
     log_event(whole ? LogLevel::info : LogLevel::warning, "receive", "priors fetched",
               {patient_field("study", item.study_instance_uid),

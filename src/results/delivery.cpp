@@ -176,10 +176,6 @@ bool Deliveries::wanted(const std::string& study_instance_uid) const {
   return state_->database().read([&](store::Transaction& tx) { return study_wanted(tx, study_instance_uid); });
 }
 
-bool Deliveries::pending(const std::string& study_instance_uid) const {
-  return state_->database().read([&](store::Transaction& tx) { return study_pending(tx, study_instance_uid); });
-}
-
 std::vector<Delivery> Deliveries::list(std::optional<DeliveryState> state, std::size_t limit) const {
   return state_->database().read([&](store::Transaction& tx) { return list_deliveries(tx, state, limit); });
 }

@@ -86,8 +86,6 @@ class Deliveries {
   void committed(const std::string& transaction_uid, const std::vector<std::string>& committed,
                  const std::vector<std::string>& failed);
   void release_changed(const std::string& study_instance_uid);  ///< ask ReleasePermit again
-  /// Has objects on their way (not those that are withheld: nobody waits for them).
-  bool pending(const std::string& study_instance_uid) const;
   bool cancel(std::int64_t id);
   bool retry(std::int64_t id);  ///< due now
   /// Something of this study is still to be delivered: retention must keep it. What a shadow destination withholds for

@@ -340,16 +340,6 @@ bool retry_delivery(Transaction& tx, std::int64_t id, double now_s) {
   return true;
 }
 
-bool study_pending(Transaction& tx, const std::string& study_instance_uid) {
-  for (const DeliveryState state : {DeliveryState::due, DeliveryState::sending, DeliveryState::waiting_commitment}) {
-    const auto [one, other] = texts_of(state);
-    if (tx.first("SELECT 1 FROM delivery WHERE study = ? AND state IN (?, ?) LIMIT 1",
-                 {study_instance_uid, one, other}))
-      return true;
-  }
-  return false;
-}
-
 std::vector<Delivery> list_deliveries(Transaction& tx, std::optional<DeliveryState> state, std::size_t limit) {
   std::string sql =
       "SELECT id, destination, study, sop_instance, object_role, message, state, tries, planned_s, due_s, delivered_s "

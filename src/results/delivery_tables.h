@@ -95,8 +95,6 @@ std::int64_t release_study(store::Transaction& tx, const std::string& study_inst
 bool cancel_delivery(store::Transaction& tx, std::int64_t id);
 /// Due now; its destination is tried at once.
 bool retry_delivery(store::Transaction& tx, std::int64_t id, double now_s);
-/// Whether anything of a study is due, being sent or waiting for a commitment.
-bool study_pending(store::Transaction& tx, const std::string& study_instance_uid);
 std::vector<Delivery> list_deliveries(store::Transaction& tx, std::optional<DeliveryState> state, std::size_t limit);
 std::vector<std::string> known_destinations(store::Transaction& tx);
 Deliveries::QueueState queue_state(store::Transaction& tx, const std::string& destination);
