@@ -217,6 +217,7 @@ TEST(AuditTrail, SendsByTlsToTheRightHostOnly) {
 }
 
 // A dead repository: recording goes on at once, the file has all, drops are counted and said.
+// RTE-14
 TEST(AuditTrail, ADeadRepositoryCostsNothingButMessages) {
   const Folder folder("audit-dead");
   const int port = [] { return Listener(SOCK_STREAM).port; }();

@@ -158,6 +158,7 @@ TEST_F(DicomWeb, PicturesAreRenderedInChildren) {
 }
 
 /// RES: a result that may not leave is neither found nor given, by any service of this exit.
+// STO-7
 TEST_F(DicomWeb, AWithheldResultIsNotThere) {
   const fs::path image = kDicom / "highdicom/ct_image.dcm", report = kDicom / "highdicom/sr_document.dcm";
   ASSERT_EQ(stow({image}).status, 200);

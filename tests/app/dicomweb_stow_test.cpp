@@ -84,6 +84,7 @@ TEST_F(DicomWeb, HostilePartsCostThemselvesOnly) {
 }
 
 /// RCV: a file that crashes its reader is refused, the gateway goes on.
+// RCV-3
 TEST_F(DicomWeb, AReaderThatCrashesRefusesItsFileAndTheDoorStaysOpen) {
   const fs::path script = folder_ / "reader.sh";
   std::ofstream(script) << "#!/bin/bash\nread -r n; read -r -N \"$n\" r; kill -SEGV $$\n";

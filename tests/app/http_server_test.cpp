@@ -231,6 +231,7 @@ TEST_F(HttpDoor, ClaimedLengthsTakeNoMemoryAndTheLimitIsSaidAtOnce) {
       400);
 }
 
+// RCV-6
 TEST_F(HttpDoor, A4GibibyteLengthWithinTheLimitIsNeitherAllocatedNorBelieved) {
   serve();
   const std::uint64_t before = resident_bytes();
@@ -268,6 +269,7 @@ TEST_F(HttpDoor, MalformedRequestsGet400) {
             501);
 }
 
+// RCV-7
 TEST_F(HttpDoor, PathsCannotTraverseNorHoldNul) {
   serve();
   for (const char* target :
@@ -276,6 +278,7 @@ TEST_F(HttpDoor, PathsCannotTraverseNorHoldNul) {
     EXPECT_EQ(get(port_, target).status, 400) << target;
 }
 
+// RCV-13
 TEST_F(HttpDoor, NothingIsEverInflated) {
   serve();
   for (const char* encoding : {"gzip", "deflate", "br", "zstd", "gzip, gzip", "GZIP"})
@@ -327,6 +330,7 @@ TEST_F(HttpDoor, ABodyThatOnlyTricklesIsGivenUpAlthoughItIsNeverIdle) {
   EXPECT_LT(http_client::now_s() - began_s, 5);
 }
 
+// RCV-2
 TEST_F(HttpDoor, HalfOpenConnectionsDelayNobody) {
   serve();
   std::vector<Socket> held;

@@ -44,6 +44,7 @@ TEST_F(DimseFrontTest, every_transfer_syntax_is_kept_as_it_was_sent) {
   EXPECT_GE(kept, 7);
 }
 
+// RCV-1
 TEST_F(DimseFrontTest, what_travels_is_what_is_stored_byte_by_byte) {
   start();
   for (const fs::path& file : files_below(all_syntaxes())) {
@@ -106,6 +107,7 @@ TEST_F(DimseFrontTest, an_unknown_storage_class_is_taken_when_the_options_say_so
   EXPECT_THROW(dimse::Scu(peer(), "CT1", dimse::proposals_for({file})), Error);
 }
 
+// STO-5
 TEST_F(DimseFrontTest, nearly_full_disk_is_answered_with_out_of_resources_and_recovers) {
   sink_.full = true;
   start();
@@ -117,6 +119,7 @@ TEST_F(DimseFrontTest, nearly_full_disk_is_answered_with_out_of_resources_and_re
   EXPECT_EQ(scu.store(ct()).code, 0) << "on the same association";
 }
 
+// RCV-5
 TEST_F(DimseFrontTest, an_object_that_is_not_what_the_request_says_is_refused) {
   Bytes bytes = read_file(ct(), 16 * kMebibyte);
   const std::string uid = dicom::index_entry(ct()).sop_instance_uid;
@@ -157,6 +160,7 @@ TEST_F(DimseFrontTest, an_object_over_the_limit_ends_its_association_only) {
   EXPECT_TRUE(echo_within(5));
 }
 
+// RCV-4
 TEST_F(DimseFrontTest, titles_and_addresses_that_are_not_listed_stay_out) {
   options_.server.called_titles = {"ROUAGE"};
   options_.allowed = {{"CT1", {"127.0.0.0/8", "::1"}}, {"MR1", {"10.0.0.0/8"}}};

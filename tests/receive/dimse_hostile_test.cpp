@@ -95,6 +95,7 @@ class DimseHostileTest : public DimseFrontTest {
 };
 
 // RCV: a client that connects and says nothing delays nobody. Under 1 s, where DCMTK's own pool needs 30 s.
+// RCV-2
 TEST_F(DimseHostileTest, twenty_silent_clients_do_not_delay_the_next) {
   start();
   Connections silent;
@@ -235,6 +236,7 @@ TEST_F(DimseHostileTest, a_thousand_associations_at_once) {
 }
 
 // RCV: what was acknowledged survives the death of any process but the store's.
+// RCV-3
 TEST_F(DimseHostileTest, a_killed_association_loses_nothing_that_was_acknowledged) {
   start();
   std::vector<fs::path> files;

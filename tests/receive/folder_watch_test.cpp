@@ -118,6 +118,7 @@ TEST_F(Folder, ARestartTakesNothingTwice) {
   EXPECT_EQ(sink_.count(Outcome::duplicate), 0);
 }
 
+// RCV-10
 TEST_F(Folder, AFileThatIsStillWrittenWaits) {
   const auto watching = watch(options());
   const Bytes bytes = read_file(files_[0], kMebibyte);
@@ -190,6 +191,7 @@ TEST_F(Folder, TakenFilesAreRemovedOrMoved) {
   EXPECT_EQ(files_below(drop_ / "taken").size(), 2);  // nothing was overwritten
 }
 
+// RCV-11
 TEST_F(Folder, LinksAreNotFollowedAndOddNamesAreLeftAlone) {
   const fs::path outside = folder_ / "outside";
   fs::create_directories(outside);
@@ -275,6 +277,7 @@ class DiskSink : public MemorySink {
 
 // Killed at random moments, with taken files removed: every file is either still in the folder or kept, and in the end
 // all are kept. ROUAGE_SEED replays a run.
+// RCV-10
 TEST_F(Folder, KillsLoseNothing) {
   const char* given = std::getenv("ROUAGE_SEED");
   const auto seed = given != nullptr ? std::stoul(given) : static_cast<unsigned long>(utc_now_s());

@@ -147,6 +147,7 @@ TEST(Hl7Patient, MergesAreOneMessageEach) {
 }
 
 // A merge that is half understood would put two patients together, or none.
+// RCV-9
 TEST(Hl7Patient, MergesWithoutBothIdsAreRefusedWhole) {
   const std::string msh = "MSH|^~\\&|ADT|CHU|||1||ADT^A40|M1|P|2.5";
   const std::vector<std::vector<std::string>> bad = {{msh, "PID|||200"},

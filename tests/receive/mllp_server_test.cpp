@@ -77,6 +77,7 @@ class Mllp : public ::testing::Test {
 };
 
 // RCV: acknowledged after note_message returned, not before.
+// RCV-8
 TEST_F(Mllp, AcknowledgesWhatIsDurable) {
   start();
   sink_.slow_s = 0.3;
@@ -145,6 +146,7 @@ TEST_F(Mllp, ABadMessageHarmsNeitherTheConnectionNorTheNext) {
   EXPECT_NE(answers.find("MSA|AA|GOOD"), std::string::npos) << answers;
 }
 
+// RCV-2
 TEST_F(Mllp, SlowAndSilentConnectionsAreClosedAndStallNobody) {
   start({.max_connections_per_address = 60, .message_deadline_s = 1, .first_byte_deadline_s = 1, .idle_timeout_s = 30});
   std::vector<std::unique_ptr<Client>> silent;

@@ -239,6 +239,7 @@ TEST_F(Priors, AFullDiskAndAHostileObjectAreSaidNotFatal) {
 }
 
 // An archive that answers with objects of another person: nothing of them is kept.
+// RCV-12
 TEST_F(Priors, AnObjectOfAnotherPersonIsNotKept) {
   const TestFolder folder("priors-other");
   MemorySink sink(folder / "incoming");
