@@ -327,6 +327,11 @@ void CogRunner::say_unavailable(const route::Item& item, results::UnavailableRea
   }
 }
 
+void CogRunner::forget(const std::string& study_instance_uid) {
+  std::error_code ignored;
+  fs::remove_all(state_->options.folder / "results" / name_for(study_instance_uid), ignored);
+}
+
 void CogRunner::warm(const std::string& cog, int children) {
   route::Item item;
   item.cog = cog;

@@ -38,6 +38,8 @@ class CogRunner {
   route::RunOutcome run(const route::Item& item, const std::function<bool()>& cancelled);
   /// Says "AI unavailable" for an item that will not run (parked, expired). Thread-safe, once per item in effect.
   void say_unavailable(const route::Item& item, results::UnavailableReason reason, const std::string& why);
+  /// Removes what lies beside the objects of a study that retention removed.
+  void forget(const std::string& study_instance_uid);
   /// Starts children with this cog's nets open. Errors: what a child says of itself (PackageDigest, RuntimeMissing...).
   void warm(const std::string& cog, int children);
 

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "app/audited_sink.h"
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kLongestSleep = 5, kHousekeeping = 600;
+constexpr std::size_t kExpiredAtOnce = 1000;
 
 std::vector<std::string> model_folders(const ModelSettings& models) {
   std::vector<std::string> folders = models.folders;
@@ -98,6 +100,7 @@ struct Gateway::State {
   void plan(store::Transaction& tx, const store::SeriesReady& series);
   void look_after_series();
   void housekeeping();
+  void say_expired();
   void open_doors();
   void wake();
   std::vector<std::string> not_ready() const;
@@ -127,6 +130,7 @@ struct Gateway::State {
   std::condition_variable changed;
   bool something_new = false, stopping = false, stopped = false;
   std::thread looker;
+  std::set<std::int64_t> expired_said;  ///< of this run, so that the index is asked once; of the looker only
   double started_s = utc_now_s();
 };
 
@@ -155,11 +159,15 @@ void Gateway::State::wake() {
 }
 
 void Gateway::State::look_after_series() {
-  double cleaned_s = monotonic_s(), fed_s = 0;
+  double cleaned_s = monotonic_s(), expired_s = 0, fed_s = 0;
   const std::optional<double> watchdog_s = watchdog_period_s();
   while (true) {
     double wait_s = kLongestSleep;
     try {
+      if (monotonic_s() - expired_s > kLongestSleep) {
+        expired_s = monotonic_s();
+        say_expired();
+      }
       wait_s = std::min(store.look(), watchdog_s.value_or(kLongestSleep));
       // Only a loop that the store answers feeds the watchdog.
       if (watchdog_s && monotonic_s() - fed_s >= *watchdog_s) {
@@ -181,10 +189,30 @@ void Gateway::State::look_after_series() {
   }
 }
 
+/// An item whose deadline passed before its turn is said to the study as any other that gives no result.
+void Gateway::State::say_expired() {
+  for (const route::Item& item : items.list(route::ItemState::expired, "", kExpiredAtOnce))
+    if (expired_said.insert(item.id).second && items.outputs(item.id).empty())
+      runner.say_unavailable(item, results::UnavailableReason::expired, "its deadline passed before its turn came");
+}
+
 /// Retention: a study that is still worked on or not delivered stays.
 void Gateway::State::housekeeping() {
-  const int removed = store.expire(
-      utc_now_s(), [this](const std::string& study) { return items.pending(study) || deliveries.wanted(study); });
+  std::vector<std::string> given_up;
+  const int removed = store.expire(utc_now_s(), [&](const std::string& study) {
+    const bool wanted = items.pending(study) || deliveries.wanted(study);
+    if (!wanted) given_up.push_back(study);
+    return wanted;
+  });
+  for (const std::string& study : given_up)
+    if (store
+            .objects({.patient_id = {},
+                      .study_instance_uid = study,
+                      .series_instance_uid = {},
+                      .sop_instance_uid = {},
+                      .inside = true})
+            .empty())
+      runner.forget(study);
   if (removed > 0)
     log_event(LogLevel::info, "store", "studies removed by the retention rule", {{"count", std::to_string(removed)}});
 }
