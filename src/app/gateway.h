@@ -6,6 +6,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class Gateway {
 
 /// What routing needs of the cogs of this program.
 std::vector<route::CogFacts> cog_facts();
+/// By Patient's Age, else by birth and study date; absent when the header tells neither.
+std::optional<double> age_in_years(const dicom::Attributes& header);
 /// What the rules may look at of a complete series: one instance's header, its sender, its order.
 route::SeriesFacts series_facts(const store::Store& store, const std::vector<std::uint32_t>& tags,
                                 const store::SeriesReady& series);

@@ -50,6 +50,8 @@ std::optional<double> years_of_age(std::string_view age) {
   }
 }
 
+}  // namespace
+
 std::optional<double> age_in_years(const dicom::Attributes& attributes) {
   if (const auto age = years_of_age(value_of(attributes, kPatientAge))) return age;
   const auto birth = years_of_date(value_of(attributes, kBirthDate));
@@ -57,8 +59,6 @@ std::optional<double> age_in_years(const dicom::Attributes& attributes) {
   if (!birth || !study || *study < *birth) return std::nullopt;
   return *study - *birth;
 }
-
-}  // namespace
 
 std::vector<route::CogFacts> cog_facts() {
   std::vector<route::CogFacts> facts;
