@@ -126,18 +126,19 @@ Clause range(const std::string& column, std::string value, Kind kind) {
   return clause;
 }
 
-/// Word by word: each word begins a word of the name.
+/// Word by word: each word begins a word of the name; wild cards (viewers put some around what was typed) stand for any
+/// characters.
 Clause fuzzy_name(const std::string& column, const std::string& value) {
   Clause clause;
   std::string key = name_key(value);
   std::replace_if(
-      key.begin(), key.end(), [](char c) { return c == '^' || c == '=' || c == '*' || c == '?'; }, ' ');
+      key.begin(), key.end(), [](char c) { return c == '^' || c == '='; }, ' ');
   for (const std::string& word : split(key, ' ')) {
     if (word.empty()) continue;
     std::string pattern = "% ";
     for (const char c : word) {
       if (c == '%' || c == '_' || c == '!') pattern += '!';
-      pattern += c;
+      pattern += c == '*' ? '%' : c == '?' ? '_' : c;
     }
     clause.and_also(
         {"(' ' || REPLACE(REPLACE(" + column + ", '^', ' '), '=', ' ')) LIKE ? ESCAPE '!'", {pattern + "%"}});

@@ -116,6 +116,8 @@ TEST_P(Queries, names_without_case_and_accents_and_fuzzy_by_words) {
   EXPECT_EQ(studies({{kName, "jean martin"}}, true), "1.3");
   EXPECT_EQ(studies({{kName, "mart"}}, true), "1.3 1.4");
   EXPECT_EQ(studies({{kName, "artin"}}, true), "");
+  EXPECT_EQ(studies({{kName, "*artin*"}}, true), "1.3 1.4") << "as OHIF asks";
+  EXPECT_EQ(studies({{kName, "m?rt luc"}}, true), "1.3");
 }
 
 TEST_P(Queries, lists_of_uids_and_modalities_in_study) {
