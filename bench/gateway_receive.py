@@ -28,7 +28,7 @@ from gateway import LOOPBACK, Gateway, work_folder  # noqa: E402
 class Rouage:
     def __init__(self, folder):
         folder.mkdir(parents=True)
-        (folder / "rules.toml").write_text('[[rule]]\nname = "none"\ncog = "chest"\nwhen.modality = "XX"\n')
+        (folder / "rules.toml").write_text('[[rule]]\nname = "none"\ncog = "chest"\nwhen.manufacturer = "nobody"\n')
         self.gateway = Gateway(folder, {"route": {"rules": str(folder / "rules.toml")}, "log": {"level": "warning"}})
         self.gateway.start()
         self.port = self.gateway.dimse_port
