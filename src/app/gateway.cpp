@@ -27,7 +27,7 @@ namespace rouage::app {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double kLongestSleep = 5, kHousekeeping = 600;
+constexpr double kLongestSleep = 5, kHousekeeping = 600, kItemsKept = 180 * 86400.0;
 constexpr std::size_t kExpiredAtOnce = 1000;
 
 std::vector<std::string> model_folders(const ModelSettings& models) {
@@ -67,7 +67,13 @@ AuditOptions audit_options(const Config& config) {
 
 route::Rules rules_of(const Config& config) {
   if (config.route.rules.empty()) return route::rules_from_text("", cog_facts(), "built-in rules");
-  return route::read_rules(config.route.rules, cog_facts());
+  route::Rules rules = route::read_rules(config.route.rules, cog_facts());
+  for (const std::string& name : route::destinations_of(rules))
+    if (std::none_of(config.destinations.begin(), config.destinations.end(),
+                     [&](const results::Destination& d) { return d.name == name; }))
+      throw Error(ErrorCode::RulesInvalid, "a rule sends to \"" + name + "\", which is no [[destination]]")
+          .file(config.route.rules);
+  return rules;
 }
 
 }  // namespace
@@ -213,6 +219,7 @@ void Gateway::State::housekeeping() {
                       .inside = true})
             .empty())
       runner.forget(study);
+  items.forget(utc_now_s() - kItemsKept);
   if (removed > 0)
     log_event(LogLevel::info, "store", "studies removed by the retention rule", {{"count", std::to_string(removed)}});
 }

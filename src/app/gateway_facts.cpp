@@ -70,6 +70,7 @@ route::SeriesFacts series_facts(const store::Store& store, const std::vector<std
                                 const store::SeriesReady& series) {
   route::SeriesFacts facts;
   facts.sender = series.sender;
+  facts.called_ae = series.called_ae;
   facts.instances = series.instances;
   store::Query query{.level = store::Level::instance, .match = {}, .wanted = {}, .limit = 1};
   query.match[0x0020000D] = series.study_instance_uid;

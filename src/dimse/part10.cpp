@@ -14,7 +14,7 @@ constexpr std::size_t kMostMetaBytes = 64 * 1024;
 
 void put(Bytes& out, std::uint16_t element, std::string_view vr, std::string_view value, char padding) {
   const std::size_t length = value.size() + value.size() % 2;
-  for (const std::uint8_t byte : {0x02, 0x00}) out.push_back(byte);
+  for (const std::uint8_t byte : {std::uint8_t{0x02}, std::uint8_t{0x00}}) out.push_back(byte);
   out.push_back(static_cast<std::uint8_t>(element & 0xFF));
   out.push_back(static_cast<std::uint8_t>(element >> 8));
   out.insert(out.end(), vr.begin(), vr.end());

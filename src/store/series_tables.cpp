@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kSeriesColumns[] =
     "SELECT s.id, t.study_uid, s.series_uid, s.modality, s.sender, s.state, s.reason, s.version, s.handed_instances, "
-    "s.own, s.first_s, s.last_s, s.instances FROM series s JOIN study t ON t.id = s.study ";
+    "s.own, s.first_s, s.last_s, s.instances, s.called FROM series s JOIN study t ON t.id = s.study ";
 
 OpenSeriesRow series_of(const Row& row) {
   return {row.integer(0),
@@ -23,7 +23,8 @@ OpenSeriesRow series_of(const Row& row) {
           static_cast<int>(row.integer(8)),
           row.integer(9) != 0,
           row.real(10),
-          row.real(11)};
+          row.real(11),
+          row.text(13)};
 }
 
 std::string joined(const std::vector<std::string>& parts, char by) {

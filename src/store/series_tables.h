@@ -18,6 +18,7 @@ struct OpenSeriesRow {
   int version = 0, handed_instances = 0;
   bool own = false;
   double first_s = 0, last_s = 0;
+  std::string called;
 };
 std::vector<OpenSeriesRow> open_series(Transaction& tx);
 std::optional<OpenSeriesRow> series_row(Transaction& tx, std::int64_t id);

@@ -188,6 +188,7 @@ void SeriesWatch::judge_one(Watched& series, double now_s, std::vector<Due>& due
                   .series_instance_uid = series.row.series_uid,
                   .modality = series.row.modality,
                   .sender = series.row.sender,
+                  .called_ae = series.row.called,
                   .version = evidence.version,
                   .instances = static_cast<int>(evidence.instances.size()),
                   .partial = partial,

@@ -84,7 +84,8 @@ struct Selection {
 /// A series that was judged whole (or given up on).
 struct SeriesReady {
   std::string study_instance_uid, series_instance_uid, modality, sender;
-  int version = 0;  ///< > 0: it had been handed on before, a later instance reopened it
+  std::string called_ae;  ///< by which name the sender called us; "" when it did not come by DIMSE
+  int version = 0;        ///< > 0: it had been handed on before, a later instance reopened it
   int instances = 0;
   bool partial = false;
   std::string reason;              ///< for people: why it was thought complete, with numbers

@@ -75,7 +75,7 @@ TEST(Cogs, OneConsumesAnothersResult) {
   auto chest = std::make_shared<CogResult>();
   chest->findings.resize(3);
   chest->findings[0].positive = chest->findings[2].positive = true;
-  const Cog counter{"counter", "1", "counts", {"upstream"}, {}, nullptr, &count_positives, nullptr};
+  const Cog counter{"counter", "1", "counts", {}, {"upstream"}, {}, nullptr, &count_positives, nullptr};
   CogInput input;
   EXPECT_EQ(counter.run(input, {}).status, Status::ineligible);
   input.upstream["chest"] = chest;
