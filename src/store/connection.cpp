@@ -89,11 +89,14 @@ std::string sqlite_connect_string(const std::filesystem::path& folder) {
 /// Zeros behind what the log holds: SQLite stops reading at the first frame whose checksum is wrong, and writes over
 /// them. Only the time of a commit depends on it, so what goes wrong here is only logged.
 void prepare_log(const std::filesystem::path& file, std::uint64_t bytes) {
+  // A disk with so little room needs it for what must be written.
+  if (free_bytes(file.parent_path()) < 10 * bytes) return;
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (descriptor < 0) return;  // not yet there: nothing was ever written
   std::error_code problem;
   const std::vector<char> zeros(1 << 20);
   std::uint64_t size = std::filesystem::file_size(file, problem);
+  const std::uint64_t before = size;
   bool good = !problem;
   while (good && size < bytes) {
     const ssize_t written = ::write(descriptor, zeros.data(), std::min<std::uint64_t>(zeros.size(), bytes - size));
@@ -101,8 +104,12 @@ void prepare_log(const std::filesystem::path& file, std::uint64_t bytes) {
     if (good) size += static_cast<std::uint64_t>(written);
   }
   good = good && ::fsync(descriptor) == 0;
+  // What another program left no room for is given back at once.
+  const bool given_back = good || problem || ::ftruncate(descriptor, static_cast<off_t>(before)) == 0;
   ::close(descriptor);
-  if (!good) log_event(LogLevel::warning, "store", "the index' log could not be prepared", {{"file", file.string()}});
+  if (!good)
+    log_event(LogLevel::warning, "store", "the index' log could not be prepared",
+              {{"file", file.string()}, {"given_back", given_back ? "yes" : "no"}});
 }
 
 }  // namespace

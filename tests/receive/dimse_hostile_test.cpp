@@ -101,7 +101,9 @@ TEST_F(DimseHostileTest, twenty_silent_clients_do_not_delay_the_next) {
   Connections silent;
   for (int i = 0; i < 20; ++i) ASSERT_GE(silent.open(front_->port()), 0);
   EXPECT_TRUE(echo_within(1));
-  EXPECT_TRUE(association_processes().empty()) << "a silent client costs a descriptor, no process";
+  // The process of the echo may still be on its way out.
+  EXPECT_TRUE(test::within(2, [&] { return association_processes().empty(); }))
+      << "a silent client costs a descriptor, no process";
 }
 
 TEST_F(DimseHostileTest, two_hundred_half_open_connections_and_then_an_object) {
