@@ -77,15 +77,20 @@ bool refuse(Verdict& verdict, Verdict::Kind kind, int condition, std::string loc
 bool read_delimiters(std::string_view bytes, Hl7Header& header, Verdict& verdict) {
   if (bytes.size() < 8 || bytes.substr(0, 3) != "MSH")
     return refuse(verdict, Verdict::Kind::rejected, 100, "MSH", "the message does not begin with MSH");
+  const auto unusable = [](char c) {
+    const auto code = static_cast<unsigned char>(c);
+    return code <= 0x20 || code >= 0x7F || std::isalnum(code) != 0;
+  };
   const char field = bytes[3];
+  if (unusable(field))
+    return refuse(verdict, Verdict::Kind::rejected, 102, "MSH-1", "the field separator is not usable");
   const std::size_t end = bytes.find(field, 4);
   const std::string_view set = bytes.substr(4, end == std::string_view::npos ? 0 : end - 4);
   if (set.empty() || set.size() > 5)
     return refuse(verdict, Verdict::Kind::rejected, 102, "MSH-2", "the encoding characters are not 1 to 5 characters");
   std::string all(1, field);
   for (const char c : set) {
-    const auto code = static_cast<unsigned char>(c);
-    if (code <= 0x20 || code >= 0x7F || std::isalnum(code) != 0 || all.find(c) != std::string::npos)
+    if (unusable(c) || all.find(c) != std::string::npos)
       return refuse(verdict, Verdict::Kind::rejected, 102, "MSH-2", "the encoding characters are not usable");
     all += c;
   }

@@ -200,6 +200,18 @@ TEST(Hl7Syntax, DelimitersAreTheMessagesOwn) {
   EXPECT_EQ(message.messages[0].patient_name, "Smith^Jo#n");
 }
 
+// Found by fuzzing: 0x0B as the field separator came back in the answer, where it begins a message of MLLP.
+TEST(Hl7Syntax, AControlCharacterIsNoFieldSeparator) {
+  const ParsedMessage parsed = parse_message(
+      "\nMSH\x0B+\x0B"
+      "f\r",
+      {});
+  EXPECT_EQ(parsed.verdict.kind, Verdict::Kind::rejected);
+  EXPECT_EQ(parsed.verdict.location, "MSH-1");
+  for (const std::string& answer : acknowledgements(parsed.header, parsed.verdict, {}, 0))
+    EXPECT_EQ(answer.find('\x0B'), std::string::npos);
+}
+
 TEST(Hl7Syntax, StrictWhereAMistakeWouldLoseSomething) {
   struct Case {
     std::string bytes;
