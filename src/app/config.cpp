@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "app/toml_section.h"
+#include "base/toml_section.h"
 #include "base/host.h"
 #include "cogs/cog.h"
 

@@ -4,7 +4,7 @@
 /// The parent sends one JSON line a job to the child's standard input and reads one JSON line back:
 ///   {"kind":"film","path":...,"folder":...,...}  ->  {"status":"done","document":{...},"files":[...],...}
 ///   {"kind":"study","study":...,"films":[...],"folder":...}  ->  the same
-/// The child's very first line says whether it can work at all: empty, or an Error as JSON (`error_to_json`).
+/// The child's very first line says whether it can work at all: empty, or an Error as JSON (`receive::error_to_json`).
 /// The folder is a staging folder of the parent's: the child only writes into it, the parent publishes it.
 #pragma once
 #include <cstdint>
@@ -80,8 +80,7 @@ class Workshop {
 /// that the rest of a package is what it says before they use it. Errors: Usage (no such cog), FileMissing.
 std::string models_identity(const RunSettings& settings);
 
-/// An Error between processes, and back.
-std::string error_to_json(const Error& error);
+/// Throws the Error of a child's line (receive::error_to_json).
 [[noreturn]] void throw_from_json(const std::string& json);
 
 std::string settings_to_json(const RunSettings& settings);

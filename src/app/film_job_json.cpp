@@ -5,6 +5,7 @@
 
 #include "app/film_job.h"
 #include "base/error.h"
+#include "receive/entry_json.h"
 
 namespace rouage::app {
 namespace fs = std::filesystem;
@@ -74,27 +75,8 @@ RunSettings settings_from_json(const std::string& text) {
   return s;
 }
 
-std::string error_to_json(const Error& error) {
-  return Json{{"code", static_cast<int>(error.code())},
-              {"detail", error.detail()},
-              {"file", error.file()},
-              {"tag", error.tag()},
-              {"remedy", error.remedy()}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-void throw_from_json(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) throw Error(ErrorCode::Internal, "a worker's first line is not JSON");
-  const auto known = std::find_if(kErrorTable.begin(), kErrorTable.end(), [&](const ErrorEntry& entry) {
-    return static_cast<int>(entry.code) == json.value("code", 0);
-  });
-  Error error(known == kErrorTable.end() ? ErrorCode::Internal : known->code, json.value("detail", ""));
-  const std::string file = json.value("file", ""), tag = json.value("tag", ""), remedy = json.value("remedy", "");
-  if (!file.empty()) error.file(file);
-  if (!tag.empty()) error.tag(tag);
-  if (!remedy.empty()) error.remedy(remedy);
-  throw error;
+void throw_from_json(const std::string& json) {
+  throw receive::error_from_json(json);
 }
 
 std::string film_request(const FilmJob& job, const fs::path& folder) {

@@ -99,6 +99,8 @@ struct Gateway::State {
                     [this](const std::string& ae, const std::string&) { return configured_peer(config, ae); }),
         answers(config, store, deliveries, commitments, trail) {
     store.set_permit(&permit);
+    deliveries.on_delivered([this](const results::Destination& destination, const std::string& study,
+                                   const std::string& sop_class) { answers.delivered(destination, study, sop_class); });
     store.on_change([this] { wake(); });
     store.on_series([this](store::Transaction& tx, const store::SeriesReady& series) { plan(tx, series); });
   }
@@ -120,6 +122,7 @@ struct Gateway::State {
   results::Deliveries deliveries;
   receive::HeaderReader headers;
   ObjectReader objects;
+  ObjectReader rule_reader{{.children = 1, .deadline_s = 5}};  ///< asked in a transaction: never for long
   AuditTrail trail;
   AuditedSink sink;
   std::shared_ptr<receive::PriorsGate> gate;
@@ -142,8 +145,16 @@ struct Gateway::State {
 
 /// What must follow a complete series is recorded with the judgement itself.
 void Gateway::State::plan(store::Transaction& tx, const store::SeriesReady& series) {
-  if (series.sender.starts_with("priors:")) return;  // fetched to be compared with, not to be worked on
-  const route::SeriesFacts facts = series_facts(store, rules.tags(), series);
+  if (series.prior) return;  // fetched to be compared with, not to be worked on
+  const route::SeriesFacts facts = series_facts(store, rules.tags(), series, [this](const fs::path& file) {
+    try {
+      return dicom::attributes_from_json(rule_reader.json(file, ""));
+    } catch (const Error& error) {
+      log_event(LogLevel::warning, "route", "a rule asks for an attribute that cannot be read: taken as absent",
+                {{"why", error.what()}});
+      return dicom::Attributes{};
+    }
+  });
   const route::Explanation explanation = route::explain(rules, facts);
   items.plan(tx, explanation, series);
   log_event(LogLevel::info, "route", "series complete",

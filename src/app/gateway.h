@@ -37,8 +37,11 @@ class Gateway {
 std::vector<route::CogFacts> cog_facts();
 /// By Patient's Age, else by birth and study date; absent when the header tells neither.
 std::optional<double> age_in_years(const dicom::Attributes& header);
-/// What the rules may look at of a complete series: one instance's header, its sender, its order.
+/// The attributes of a file. In the gateway a child reads them: the file is from outside.
+using ReadAttributes = std::function<dicom::Attributes(const std::filesystem::path&)>;
+/// What the rules may look at of a complete series: what the index has of one instance, its sender, its order. The file
+/// itself is read only for tags that the index does not keep.
 route::SeriesFacts series_facts(const store::Store& store, const std::vector<std::uint32_t>& tags,
-                                const store::SeriesReady& series);
+                                const store::SeriesReady& series, const ReadAttributes& read);
 
 }  // namespace rouage::app

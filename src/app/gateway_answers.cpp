@@ -89,6 +89,25 @@ void GatewayAnswers::turned_away(const dimse::Caller& caller, const std::string&
       audit_alert(AuditAlert::node_authentication, ourselves(), participant(caller), why, AuditOutcome::minor_failure));
 }
 
+void GatewayAnswers::delivered(const results::Destination& destination, const std::string& study_instance_uid,
+                               const std::string& sop_class_uid) try {
+  AuditStudy study;
+  study.uid = study_instance_uid;
+  if (!sop_class_uid.empty()) study.classes.push_back({sop_class_uid, 1});
+  const AuditPatient patient = patient_of(study_instance_uid);
+  if (destination.kind == results::DestinationKind::dicom) {
+    const AuditParticipant to = audit_node(destination.ae_title, destination.host, false);
+    trail_.record(audit_transferred(ourselves(), to, {study}, patient, AuditOutcome::success));
+  } else {
+    const bool folder = destination.kind == results::DestinationKind::folder;
+    const AuditParticipant to =
+        audit_node(folder ? "file://" + destination.folder.string() : destination.url, "", false);
+    trail_.record(audit_export(ourselves(), to, {study}, patient, AuditOutcome::success));
+  }
+} catch (const Error& error) {
+  log_event(LogLevel::error, "app", "a delivery is missing from the audit trail", {{"why", error.what()}});
+}
+
 dimse::Status GatewayAnswers::find(const dimse::Caller& caller, const std::string& model, const dicom::Attributes& keys,
                                    const std::function<bool(const dicom::Attributes&)>& match) {
   const auto level = level_of(keys, model);

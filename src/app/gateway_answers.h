@@ -29,6 +29,9 @@ class GatewayAnswers : public receive::Answers {
   dimse::Status committed(const dimse::Caller& caller, const std::string& transaction_uid,
                           const std::vector<std::string>& committed, const std::vector<std::string>& failed) override;
   void turned_away(const dimse::Caller& caller, const std::string& why) override;
+  /// A destination took an object (results::Deliveries::on_delivered).
+  void delivered(const results::Destination& destination, const std::string& study_instance_uid,
+                 const std::string& sop_class_uid);
 
  private:
   AuditParticipant ourselves() const;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "app/gateway.h"
@@ -8,6 +9,8 @@
 namespace rouage::app {
 namespace {
 
+constexpr std::uint32_t kModality = 0x00080060, kBodyPart = 0x00180015, kSex = 0x00100040,
+                        kStudyDescription = 0x00081030, kSeriesDescription = 0x0008103E, kProtocol = 0x00181030;
 constexpr std::uint32_t kPatientAge = 0x00101010, kBirthDate = 0x00100030, kStudyDate = 0x00080020;
 constexpr std::uint32_t kAccession = 0x00080050, kPatientId = 0x00100020;
 
@@ -67,7 +70,7 @@ std::vector<route::CogFacts> cog_facts() {
 }
 
 route::SeriesFacts series_facts(const store::Store& store, const std::vector<std::uint32_t>& tags,
-                                const store::SeriesReady& series) {
+                                const store::SeriesReady& series, const ReadAttributes& read) {
   route::SeriesFacts facts;
   facts.sender = series.sender;
   facts.called_ae = series.called_ae;
@@ -75,20 +78,22 @@ route::SeriesFacts series_facts(const store::Store& store, const std::vector<std
   store::Query query{.level = store::Level::instance, .match = {}, .wanted = {}, .limit = 1};
   query.match[0x0020000D] = series.study_instance_uid;
   query.match[0x0020000E] = series.series_instance_uid;
+  query.wanted = {tags.begin(), tags.end()};
+  query.wanted.insert({kPatientAge, kBirthDate, kStudyDate, kAccession, kPatientId, kModality, kBodyPart, kSex,
+                       kStudyDescription, kSeriesDescription, kProtocol});
   store.query(query, [&](const dicom::Attributes& found) {
     facts.attributes = found;
     return false;
   });
-  const auto objects = store.objects({.patient_id = {},
-                                      .study_instance_uid = series.study_instance_uid,
-                                      .series_instance_uid = series.series_instance_uid,
-                                      .sop_instance_uid = {},
-                                      .inside = true});
-  if (!objects.empty()) {
-    const dicom::Attributes header = dicom::attributes_of(dicom::index_entry(objects.front().file));
-    facts.attributes.insert(header.begin(), header.end());
-    for (const std::uint32_t tag : tags)
-      if (!facts.attributes.contains(tag)) facts.attributes[tag] = dicom::attribute_text(objects.front().file, tag);
+  const bool beyond_the_index =
+      std::any_of(tags.begin(), tags.end(), [&](std::uint32_t tag) { return !facts.attributes.contains(tag); });
+  if (beyond_the_index) {
+    const auto objects = store.objects({.patient_id = {},
+                                        .study_instance_uid = series.study_instance_uid,
+                                        .series_instance_uid = series.series_instance_uid,
+                                        .sop_instance_uid = {},
+                                        .inside = true});
+    if (!objects.empty()) facts.attributes.merge(read(objects.front().file));
   }
   facts.age_a = age_in_years(facts.attributes);
   for (const receive::OrderMessage& message :

@@ -142,7 +142,10 @@ void add_study(const store::Store& store, const std::string& study, const std::v
     series.modality = state.modality;
     series.sender = state.sender;
     series.instances = state.instances;
-    cases.cases.push_back({study, state.series_instance_uid, series_facts(store, tags, series)});
+    cases.cases.push_back(
+        {study, state.series_instance_uid, series_facts(store, tags, series, [](const fs::path& file) {
+           return dicom::attributes_from_json(dicom::dicom_json(file, {}));
+         })});
   }
   if (states.empty()) refuse(cases, Error(ErrorCode::NotFound, "study " + study));
 }

@@ -15,6 +15,7 @@
 #include "app/film_job.h"
 #include "base/error.h"
 #include "page/page.h"
+#include "receive/entry_json.h"
 
 namespace rouage::app {
 namespace {
@@ -80,7 +81,7 @@ int work_as_child(std::uint64_t memory_mb, int parent) {
     dicom::initialise();
     runtime.get();  // without the library no film can be read: the run ends here
   } catch (const Error& error) {
-    answer(channel, error_to_json(error));
+    answer(channel, receive::error_to_json(error));
     return error.exit_code();
   }
   answer(channel, "");

@@ -60,7 +60,7 @@ struct DimseFrontOptions {
   int max_per_address = 50;
   int max_waiting = 1024;                      ///< connections that have not sent their request; the oldest gives way
   int max_waiting_per_address = 128;           ///< likewise
-  std::uint64_t association_memory_mb = 2048;  ///< heap of an association's process
+  std::uint64_t association_memory_mb = 512;  ///< heap of an association's process
   double patience_s = 20;                      ///< for associations at work, when stopping
   std::filesystem::path program;               ///< of the listener; empty: this program
   std::vector<std::string> program_arguments = {"receive", "--listener"};

@@ -130,6 +130,10 @@ void Deliveries::plan(store::Transaction& tx, const ResultSet& set) {
   tx.after_commit([bell = state_->context.bell] { bell->ring(); });
 }
 
+void Deliveries::on_delivered(Delivered told) {
+  state_->context.delivered = std::move(told);
+}
+
 void Deliveries::start() {
   for (const auto& worker : state_->workers) worker->start();
 }

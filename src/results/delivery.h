@@ -70,6 +70,9 @@ struct Delivery {
 /// Thread-safe. One process a database: rows that it holds as `sending` are taken back by start().
 class Deliveries {
  public:
+  /// What a destination took: for the audit trail. sop_class_uid is empty for a FHIR bundle.
+  using Delivered = std::function<void(const Destination& destination, const std::string& study_instance_uid,
+                                       const std::string& sop_class_uid)>;
   /// Makes the tables. Errors: DatabaseFailed, StoreVersion, ConfigInvalid (two destinations of one name, a destination
   /// without address).  `database` and `permit` must outlive it.
   Deliveries(store::Database& database, std::vector<Destination> destinations, const store::ReleasePermit& permit,
@@ -78,6 +81,8 @@ class Deliveries {
   /// One row an object and destination, once (the same object to the same destination again: nothing). Key objects go
   /// last. A name that is no destination is logged and left out.
   void plan(store::Transaction& tx, const ResultSet& set);
+  /// Before start(). Called on the destinations' threads; must not throw.
+  void on_delivered(Delivered told);
   void start();
   /// Nothing new is begun; a transfer under way may end within `patience_s`. Then HTTP is cut off at once, DIMSE at its
   /// own time limit (30 s).

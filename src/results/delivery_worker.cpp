@@ -246,6 +246,7 @@ bool DeliveryWorker::record(const DueObject& object, const Attempt& attempt) {
     metrics()
         .histogram("rouage_delivery_seconds", "from the plan to the destination's answer", labels(destination_))
         .observe(now_s - object.planned_s);
+    if (context_.delivered) context_.delivered(destination_, object.study_instance_uid, object.sop_class_uid);
     return true;
   }
   metrics().counter("rouage_delivery_failures_total", "tries that failed", labels(destination_)).add();

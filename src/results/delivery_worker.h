@@ -32,6 +32,7 @@ struct DeliveryContext {
   store::Database* database = nullptr;
   const store::ReleasePermit* permit = nullptr;
   std::string own_ae;
+  Deliveries::Delivered delivered;  ///< told of every object that a destination took; may be empty
   std::shared_ptr<Bell> bell = std::make_shared<Bell>();
   std::atomic<bool> stopping{false};  ///< begin nothing new
   std::atomic<bool> cut{false};       ///< end what is under way

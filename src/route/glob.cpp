@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
+#include "base/toml_section.h"
 #include "base/values.h"
 
 namespace rouage::route {
@@ -30,21 +30,6 @@ bool fold_pair(unsigned char first, unsigned char second, std::string& out) {
   if (first == 0xC5 && (second == 0x92 || second == 0x93)) return out += "oe", true;
   // Combining marks U+0300 to U+036F: "e" and an accent of its own.
   return (first == 0xCC && second >= 0x80) || (first == 0xCD && second <= 0xAF);
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      diagonal = above;
-    }
-  }
-  return row.back();
 }
 
 }  // namespace
@@ -100,16 +85,12 @@ bool has_wild_cards(std::string_view pattern) {
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
   const std::string wanted = folded(word.substr(0, 64));
-  std::string nearest;
-  std::size_t least = std::max<std::size_t>(2, wanted.size() / 3) + 1;
-  for (const std::string& candidate : known) {
-    const std::size_t distance = edit_distance(wanted, folded(candidate));
-    if (distance < least) {
-      least = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?";
+  std::vector<std::string> plain;
+  for (const std::string& candidate : known) plain.push_back(folded(candidate));
+  const std::string nearest = nearest_word(wanted, plain);
+  if (nearest.empty()) return "";
+  const auto at = std::find(plain.begin(), plain.end(), nearest) - plain.begin();
+  return "; did you mean \"" + known[static_cast<std::size_t>(at)] + "\"?";
 }
 
 std::string listed(const std::vector<std::string>& words) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kSeriesColumns[] =
     "SELECT s.id, t.study_uid, s.series_uid, s.modality, s.sender, s.state, s.reason, s.version, s.handed_instances, "
-    "s.own, s.first_s, s.last_s, s.instances, s.called FROM series s JOIN study t ON t.id = s.study ";
+    "s.own, s.first_s, s.last_s, s.instances, s.called, s.prior FROM series s JOIN study t ON t.id = s.study ";
 
 OpenSeriesRow series_of(const Row& row) {
   return {row.integer(0),
@@ -24,7 +24,8 @@ OpenSeriesRow series_of(const Row& row) {
           row.integer(9) != 0,
           row.real(10),
           row.real(11),
-          row.text(13)};
+          row.text(13),
+          row.integer(14) != 0};
 }
 
 std::string joined(const std::vector<std::string>& parts, char by) {

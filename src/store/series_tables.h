@@ -19,6 +19,7 @@ struct OpenSeriesRow {
   bool own = false;
   double first_s = 0, last_s = 0;
   std::string called;
+  bool prior = false;
 };
 std::vector<OpenSeriesRow> open_series(Transaction& tx);
 std::optional<OpenSeriesRow> series_row(Transaction& tx, std::int64_t id);

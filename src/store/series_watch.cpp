@@ -192,6 +192,7 @@ void SeriesWatch::judge_one(Watched& series, double now_s, std::vector<Due>& due
                   .version = evidence.version,
                   .instances = static_cast<int>(evidence.instances.size()),
                   .partial = partial,
+                  .prior = series.row.prior,
                   .reason = judgement.text,
                   .first_s = evidence.first_s,
                   .last_s = evidence.last_s},

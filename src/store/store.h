@@ -88,6 +88,7 @@ struct SeriesReady {
   int version = 0;        ///< > 0: it had been handed on before, a later instance reopened it
   int instances = 0;
   bool partial = false;
+  bool prior = false;              ///< it was fetched to be compared with (Origin::Way::priors)
   std::string reason;              ///< for people: why it was thought complete, with numbers
   double first_s = 0, last_s = 0;  ///< UTC: arrival of its first and latest instance
 };

@@ -186,6 +186,7 @@ KnownSeries Store::State::series_in_index(Transaction& tx, const dicom::IndexEnt
                       .sender = origin.sender,
                       .called = origin.called,
                       .address = origin.address,
+                      .prior = origin.way == receive::Origin::Way::priors,
                       .is_result = is_result,
                       .own = entry.made_by_rouage,
                       .now_s = now_s},

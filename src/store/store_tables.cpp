@@ -79,6 +79,7 @@ const char* const kSteps[] = {
     "CREATE INDEX message_by_patient ON message (patient_id)",
     "CREATE TABLE patient_merge (old_id TEXT NOT NULL, old_issuer TEXT NOT NULL, new_id TEXT NOT NULL, new_issuer TEXT "
     "NOT NULL, message BIGINT NOT NULL, at_s DOUBLE PRECISION NOT NULL, PRIMARY KEY (old_id, old_issuer, message))",
+    "ALTER TABLE series ADD COLUMN prior BIGINT NOT NULL DEFAULT 0",
 };
 
 FileRow file_row(const Row& row) {
@@ -138,8 +139,9 @@ void insert_series(Transaction& tx, const NewSeries& s, const dicom::IndexEntry&
       "INSERT INTO series (id, study, series_uid, modality, number, description, body_part, protocol, laterality, "
       "manufacturer, station, institution, series_date, series_time, frame_of_reference, view_position, sender, "
       "called, "
-      "address, is_result, own, instances, bytes, first_s, last_s, state, reason, version, handed_instances, settled) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, '', 0, 0, ?)",
+      "address, prior, is_result, own, instances, bytes, first_s, last_s, state, reason, version, handed_instances, "
+      "settled) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, '', 0, 0, ?)",
       {s.id,
        s.study_id,
        e.series_instance_uid,
@@ -159,6 +161,7 @@ void insert_series(Transaction& tx, const NewSeries& s, const dicom::IndexEntry&
        s.sender,
        s.called,
        s.address,
+       flag(s.prior),
        flag(s.is_result),
        flag(s.own),
        s.now_s,

@@ -29,7 +29,7 @@ void insert_study(Transaction& tx, std::int64_t id, const dicom::IndexEntry& ent
 struct NewSeries {
   std::int64_t id = 0, study_id = 0;
   std::string sender, called, address;
-  bool is_result = false, own = false;
+  bool prior = false, is_result = false, own = false;
   double now_s = 0;
 };
 void insert_series(Transaction& tx, const NewSeries& series, const dicom::IndexEntry& entry);

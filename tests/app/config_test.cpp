@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "app/program.h"
-#include "app/toml_section.h"
+#include "base/toml_section.h"
 
 namespace rouage::app {
 namespace {

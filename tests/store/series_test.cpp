@@ -68,6 +68,19 @@ TEST_P(Series, a_film_on_an_open_association_waits_a_quarter_of_a_second_at_most
   EXPECT_EQ(ready_.size(), 1U);
 }
 
+TEST_P(Series, a_prior_is_known_by_the_way_it_came_and_not_by_what_its_sender_calls_itself) {
+  receive::Arrival fetched = arrival(*store_, {});
+  fetched.origin.way = receive::Origin::Way::priors;
+  store_->accept({fetched});
+  Made other;
+  other.series = "1.2.3.9";
+  other.sop = "1.2.3.9.1";
+  send(*store_, other, 0, "priors:CT9");
+  look_until(2, 2);
+  ASSERT_EQ(ready_.size(), 2U);
+  for (const SeriesReady& series : ready_) EXPECT_EQ(series.prior, series.series_instance_uid == "1.2.3.1");
+}
+
 TEST_P(Series, a_late_instance_reopens_the_series_under_a_new_version) {
   send(*store_, {}, 1);
   store_->association_ended(1, true);

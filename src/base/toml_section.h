@@ -16,7 +16,7 @@
 
 #include "base/error.h"
 
-namespace rouage::app {
+namespace rouage {
 
 class Section {
  public:
@@ -59,4 +59,4 @@ class TomlFile {
 /// The nearest of `known` to `word` by edit distance, "" when none is near.
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
-}  // namespace rouage::app
+}  // namespace rouage

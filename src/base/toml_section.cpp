@@ -1,4 +1,4 @@
-#include "app/toml_section.h"
+#include "base/toml_section.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 
 #include "base/host.h"
 
-namespace rouage::app {
+namespace rouage {
 
 struct Section::Node {
   std::shared_ptr<toml::table> document;  ///< keeps the whole file alive
@@ -178,4 +178,4 @@ std::string nearest_word(const std::string& word, const std::vector<std::string>
   return best;
 }
 
-}  // namespace rouage::app
+}  // namespace rouage
