@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <thread>
 
-#include "base/toml_section.h"
 #include "base/host.h"
+#include "base/toml_section.h"
 #include "cogs/cog.h"
 
 namespace rouage::app {

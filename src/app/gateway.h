@@ -33,6 +33,8 @@ class Gateway {
   std::unique_ptr<State> state_;
 };
 
+/// "" when absent.
+std::string value_of(const dicom::Attributes& attributes, std::uint32_t tag);
 /// What routing needs of the cogs of this program.
 std::vector<route::CogFacts> cog_facts();
 /// By Patient's Age, else by birth and study date; absent when the header tells neither.

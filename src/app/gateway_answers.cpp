@@ -6,6 +6,7 @@
 #include <map>
 
 #include "app/audited_sink.h"
+#include "app/gateway.h"
 #include "base/error.h"
 
 namespace rouage::app {
@@ -16,11 +17,6 @@ constexpr std::uint32_t kPatientId = 0x00100020, kStudy = 0x0020000D, kSeries = 
 constexpr std::uint16_t kIdentifierMismatch = 0xA900, kOutOfResources = 0xA700, kUnknownDestination = 0xA801,
                         kUnable = 0xC000;
 constexpr std::size_t kMostMatches = 1'000'000;
-
-std::string value_of(const dicom::Attributes& keys, std::uint32_t tag) {
-  const auto found = keys.find(tag);
-  return found == keys.end() ? std::string{} : found->second;
-}
 
 std::optional<store::Level> level_of(const dicom::Attributes& keys, const std::string& model) {
   const std::string level(trimmed(value_of(keys, kLevel)));
@@ -51,6 +47,11 @@ dimse::Status failure(const Error& error, std::uint16_t otherwise) {
 }
 
 }  // namespace
+
+std::string value_of(const dicom::Attributes& attributes, std::uint32_t tag) {
+  const auto found = attributes.find(tag);
+  return found == attributes.end() ? std::string{} : found->second;
+}
 
 std::optional<dimse::Peer> configured_peer(const Config& config, const std::string& ae_title) {
   for (const NamedPeer& peer : config.peers)

@@ -14,11 +14,6 @@ constexpr std::uint32_t kModality = 0x00080060, kBodyPart = 0x00180015, kSex = 0
 constexpr std::uint32_t kPatientAge = 0x00101010, kBirthDate = 0x00100030, kStudyDate = 0x00080020;
 constexpr std::uint32_t kAccession = 0x00080050, kPatientId = 0x00100020;
 
-std::string value_of(const dicom::Attributes& attributes, std::uint32_t tag) {
-  const auto found = attributes.find(tag);
-  return found == attributes.end() ? std::string{} : found->second;
-}
-
 std::optional<int> digits(std::string_view text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -58,11 +58,11 @@ struct DimseFrontOptions {
   std::vector<AllowedPeer> allowed;  ///< empty: everybody
   int max_associations = 200;        ///< more are rejected as "local limit exceeded", a transient reason
   int max_per_address = 50;
-  int max_waiting = 1024;                      ///< connections that have not sent their request; the oldest gives way
-  int max_waiting_per_address = 128;           ///< likewise
+  int max_waiting = 1024;                     ///< connections that have not sent their request; the oldest gives way
+  int max_waiting_per_address = 128;          ///< likewise
   std::uint64_t association_memory_mb = 512;  ///< heap of an association's process
-  double patience_s = 20;                      ///< for associations at work, when stopping
-  std::filesystem::path program;               ///< of the listener; empty: this program
+  double patience_s = 20;                     ///< for associations at work, when stopping
+  std::filesystem::path program;              ///< of the listener; empty: this program
   std::vector<std::string> program_arguments = {"receive", "--listener"};
   LogOptions log;  ///< of the child processes
 };
