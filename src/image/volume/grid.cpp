@@ -7,11 +7,15 @@
 namespace rouage::image {
 namespace {
 
-double dot(const Point3& a, const Point3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+double dot(const Point3& a, const Point3& b) {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
 Point3 cross(const Point3& a, const Point3& b) {
   return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
 }
-double determinant(const std::array<Point3, 3>& step) { return dot(step[0], cross(step[1], step[2])); }
+double determinant(const std::array<Point3, 3>& step) {
+  return dot(step[0], cross(step[1], step[2]));
+}
 
 /// For each index axis the patient axis (0 x, 1 y, 2 z) that it follows most closely, no patient axis twice: of the six
 /// pairings, the one with the largest sum of |direction cosines|.
@@ -55,7 +59,9 @@ Point3 Grid::spacing_mm() const {
   return spacing;
 }
 
-double Grid::voxel_ml() const { return std::abs(determinant(step_mm)) / 1000; }
+double Grid::voxel_ml() const {
+  return std::abs(determinant(step_mm)) / 1000;
+}
 
 double Grid::shear() const {
   const Point3 spacing = spacing_mm();

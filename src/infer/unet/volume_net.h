@@ -1,12 +1,13 @@
-/// A 3D net on patches: our own engine for U-Nets (oneDNN, channels last), ONNX Runtime for everything else, behind one value.
+/// A 3D net on patches: our own engine for U-Nets (oneDNN, channels last), ONNX Runtime for everything else, behind one
+/// value.
 ///
-///   VolumeNet net = VolumeNet::open(folder / "model.onnx", {128, 128, 128}, {.precision = Precision::f32, .threads = 2});
-///   net.run(patch, logits);          // [channels][z][y][x] -> [classes][z][y][x], float32, x fastest
+///   VolumeNet net = VolumeNet::open(folder / "model.onnx", {128, 128, 128}, {.precision = Precision::f32, .threads =
+///   2}); net.run(patch, logits);          // [channels][z][y][x] -> [classes][z][y][x], float32, x fastest
 ///
-/// The own engine reads the ONNX graph and accepts a closed set of operators (NetUnsupported names the first other one); it is
-/// compared with ONNX Runtime on one random small patch when it is opened (self-check), and gives way to it when they
-/// disagree. A VolumeNet runs one patch at a time over its threads; it may be moved, not shared. The same input gives the same
-/// bits with any number of threads, within one precision and CPU.
+/// The own engine reads the ONNX graph and accepts a closed set of operators (NetUnsupported names the first other
+/// one); it is compared with ONNX Runtime on one random small patch when it is opened (self-check), and gives way to it
+/// when they disagree. A VolumeNet runs one patch at a time over its threads; it may be moved, not shared. The same
+/// input gives the same bits with any number of threads, within one precision and CPU.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -32,13 +33,14 @@ struct VolumeNetIdentity {
   std::string engine;     ///< "rouage-unet 1 (oneDNN 2.6.3)" or "onnxruntime 1.30.0"
   std::string precision;  ///< "f32", "bf16"
   std::string note;       ///< why the own engine gave way, or ""
-  double self_check_difference = 0;  ///< largest |difference| of the logits over their standard deviation; 0 when not run
+  double self_check_difference =
+      0;  ///< largest |difference| of the logits over their standard deviation; 0 when not run
 };
 
 class VolumeNet {
  public:
-  /// patch: {z, y, x}, fixed for the life of the net. Errors: FileMissing, ModelInvalid, NetUnsupported (engine own only, or
-  /// bf16 without such a CPU), RuntimeMissing.
+  /// patch: {z, y, x}, fixed for the life of the net. Errors: FileMissing, ModelInvalid, NetUnsupported (engine own
+  /// only, or bf16 without such a CPU), RuntimeMissing.
   static VolumeNet open(const std::filesystem::path& onnx, const std::array<std::uint32_t, 3>& patch,
                         const VolumeNetOptions& options);
   VolumeNet(VolumeNet&&) noexcept;
