@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "evidence/agreement.h"
 
 namespace rouage::evidence {
 namespace {
@@ -18,7 +19,7 @@ const OptionEntry& declared(const AnalysisEntry& entry, const std::string& name)
 }  // namespace
 
 const std::vector<AnalysisEntry>& all_analyses() {
-  static const std::vector<AnalysisEntry> kAnalyses{};
+  static const std::vector<AnalysisEntry> kAnalyses{agreement_entry()};
   return kAnalyses;
 }
 

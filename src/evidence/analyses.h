@@ -15,9 +15,9 @@
 namespace rouage::evidence {
 
 struct AnalysisRequest {
-  std::map<std::string, std::filesystem::path> inputs;  ///< by InputEntry::name
+  std::map<std::string, std::filesystem::path> inputs{};  ///< by InputEntry::name
   std::map<std::string, std::string> options;  ///< by OptionEntry::name, as typed; an absent one takes its default
-  AnalysisOptions common;
+  AnalysisOptions common{};
 };
 
 struct InputEntry {

@@ -19,37 +19,37 @@
 namespace rouage::evidence {
 
 struct Figure {
-  std::string name;     ///< lower case: "sensitivity", "auc", "auc_difference"
-  std::string stratum;  ///< "" for all; "sex=F", "reader=3", "arm=1", joined by "; "
-  std::optional<double> value, lower, upper;
+  std::string name{};     ///< lower case: "sensitivity", "auc", "auc_difference"
+  std::string stratum{};  ///< "" for all; "sex=F", "reader=3", "arm=1", joined by "; "
+  std::optional<double> value{}, lower{}, upper{};
   double level = 0.95;
-  std::string method;   ///< "Clopper-Pearson (1934)", "DeLong (1988)"
-  std::uint64_t n = 0;  ///< cases (patients where clustered) behind it
-  std::string why;      ///< why there is no value or no interval
+  std::string method{};  ///< "Clopper-Pearson (1934)", "DeLong (1988)"
+  std::uint64_t n = 0;   ///< cases (patients where clustered) behind it
+  std::string why{};     ///< why there is no value or no interval
 };
 
 struct Test {
-  std::string name, method, stratum;
-  std::optional<double> statistic, value;  ///< value: the tested difference or ratio
-  std::vector<double> df;
-  std::optional<double> p;  ///< two-sided
-  std::string why;
+  std::string name{}, method{}, stratum{};
+  std::optional<double> statistic{}, value{};  ///< value: the tested difference or ratio
+  std::vector<double> df{};
+  std::optional<double> p{};  ///< two-sided
+  std::string why{};
 };
 
 /// A table for people that is not a list of figures: variance components, numbers at risk, confusion matrices.
 struct Detail {
-  std::string title;
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
+  std::string title{};
+  std::vector<std::string> header{};
+  std::vector<std::vector<std::string>> rows{};
 };
 
 struct Outcome {
-  std::string analysis;  ///< "roc", "mrmc"...
-  std::vector<Figure> estimates;
-  std::vector<Test> tests;
-  std::vector<Detail> details;
-  std::vector<page::Plot> plots;
-  std::vector<std::string> notes;  ///< what was left out, assumed, simulated; in the reader's language
+  std::string analysis{};  ///< "roc", "mrmc"...
+  std::vector<Figure> estimates{};
+  std::vector<Test> tests{};
+  std::vector<Detail> details{};
+  std::vector<page::Plot> plots{};
+  std::vector<std::string> notes{};  ///< what was left out, assumed, simulated; in the reader's language
 };
 
 struct AnalysisOptions {

@@ -16,53 +16,53 @@
 namespace rouage::page {
 
 struct PlotAxis {
-  std::string label;
+  std::string label{};
   double low = 0, high = 1;
   bool logarithmic = false;
   std::vector<std::pair<double, std::string>> ticks = {};  ///< empty: chosen; a forest's rows are ticks of y
 };
 struct PlotLine {
-  std::string name;  ///< in the legend; "" for none
-  std::vector<double> x, y;
+  std::string name{};  ///< in the legend; "" for none
+  std::vector<double> x{}, y{};
   bool step = false;    ///< horizontal first (Kaplan-Meier, FROC)
   bool dashed = false;  ///< references: chance, ideal calibration
   int colour = -1;      ///< index of the palette; -1: the next; -2: grey
 };
 struct PlotBand {
-  std::vector<double> x, low, high;
+  std::vector<double> x{}, low{}, high{};
   bool step = false;
   int colour = 0;
 };
 struct PlotPoints {
-  std::string name;
-  std::vector<double> x, y;
-  std::vector<double> x_low, x_high, y_low, y_high;  ///< error bars; empty: none
-  std::vector<std::string> captions;                 ///< one a point, shown on hover and, where `label`, beside it
+  std::string name{};
+  std::vector<double> x{}, y{};
+  std::vector<double> x_low{}, x_high{}, y_low{}, y_high{};  ///< error bars; empty: none
+  std::vector<std::string> captions{};  ///< one a point, shown on hover and, where `label`, beside it
   bool label = false;
   int colour = -1;
 };
 struct PlotRule {
   double at = 0;
   bool vertical = false;
-  std::string caption;
+  std::string caption{};
 };
 /// Numbers at risk, under a Kaplan-Meier plot.
 struct PlotRiskTable {
-  std::string title;
-  std::vector<double> times;
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> rows;
+  std::string title{};
+  std::vector<double> times{};
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> rows{};
 };
 
 struct Plot {
-  std::string name;  ///< file name without ending: [a-z0-9_]
-  std::string title, caption;
-  PlotAxis x, y;
+  std::string name{};  ///< file name without ending: [a-z0-9_]
+  std::string title{}, caption{};
+  PlotAxis x{}, y{};
   bool square = false;  ///< equal unit lengths (ROC)
-  std::vector<PlotBand> bands;
-  std::vector<PlotLine> lines;
-  std::vector<PlotPoints> points;
-  std::vector<PlotRule> rules;
-  PlotRiskTable risk;
+  std::vector<PlotBand> bands{};
+  std::vector<PlotLine> lines{};
+  std::vector<PlotPoints> points{};
+  std::vector<PlotRule> rules{};
+  PlotRiskTable risk{};
 };
 
 struct PlotOptions {

@@ -5,6 +5,7 @@
 #include <boost/math/distributions/chi_squared.hpp>
 #include <boost/math/distributions/fisher_f.hpp>
 #include <boost/math/distributions/non_central_f.hpp>
+#include <boost/math/distributions/non_central_t.hpp>
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <boost/math/special_functions/gamma.hpp>
@@ -97,6 +98,11 @@ double noncentral_f_upper(double f, double df1, double df2, double lambda) {
   if (!(f >= 0) || !(df1 > 0) || !(df2 > 0) || !(lambda >= 0)) return kNaN;
   if (lambda == 0) return f_upper(f, df1, df2);
   return bm::cdf(bm::complement(bm::non_central_f_distribution<double, Quiet>(df1, df2, lambda), f));
+}
+
+double noncentral_t_quantile(double p, double df, double delta) {
+  if (!(p > 0 && p < 1) || !(df > 0) || !std::isfinite(delta)) return kNaN;
+  return bm::quantile(bm::non_central_t_distribution<double, Quiet>(df, delta), p);
 }
 
 double beta_cdf(double x, double a, double b) {

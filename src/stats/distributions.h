@@ -20,6 +20,9 @@ double f_quantile(double p, double df1, double df2);
 /// P(F >= f) of the noncentral F with noncentrality lambda: power of an F test.
 double noncentral_f_upper(double f, double df1, double df2, double lambda);
 
+/// Quantile of the noncentral t (tolerance factors, exact limits of agreement).
+double noncentral_t_quantile(double p, double df, double delta);
+
 double beta_cdf(double x, double a, double b);
 double beta_quantile(double p, double a, double b);
 double binomial_cdf(double k, double n, double p);  ///< P(X <= k)
