@@ -47,7 +47,12 @@ const SopClass& sop_class(const ParsedFile& file) {
   if (uid.empty()) uid = file.meta.text(0x00020002);
   for (const SopClass& row : kClasses)
     if (row.uid == uid) return row;
-  if (file.dataset.find(reading::kPixelData) == nullptr) throw reading::no_pixels(file);
+  if (file.dataset.find(reading::kPixelData) == nullptr) {
+    const Error why = reading::no_pixels(file);
+    // A report or a segmentation beside the slices is no damaged slice; an object that ends too early may be one.
+    const ErrorCode code = why.code() == ErrorCode::NoPixelData ? ErrorCode::SeriesRefused : why.code();
+    throw Error(code, why.detail()).tag(why.tag()).remedy(why.remedy());
+  }
   throw Error(ErrorCode::SeriesRefused,
               uid.empty() ? "the object does not say what it is" : "an object of SOP class " + uid.substr(0, 64))
       .tag(tag_text(0x00080016))

@@ -142,7 +142,7 @@ void paint_chest(Painter& painter, double blood) {
 }
 
 void paint_abdomen(Painter& painter) {
-  const Point3 centre{-58, -12, -32}, half{82, 70, 60};
+  const Point3 centre{-55, -10, -32}, half{70, 66, 60};
   painter.paint(around(centre, half), liver, 62, [&](const Point3& p) {
     // No liver where lung already is: below the dome only.
     return ellipsoid(p, centre, half) <= 1 && ellipsoid(p, {-70, 0, kDiaphragm - 30}, {73, 78, 58}) <= 1;

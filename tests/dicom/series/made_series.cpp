@@ -8,8 +8,25 @@
 
 namespace rouage::dicom::made_series {
 
+namespace {
+
+/// The folder of this program, removed when it ends.
+struct Scratch {
+  fs::path path = fs::temp_directory_path() / ("rouage-series-" + std::to_string(::getpid()));
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
+}  // namespace
+
 fs::path fresh_folder(const std::string& name) {
-  const fs::path folder = fs::temp_directory_path() / ("rouage-series-" + std::to_string(::getpid())) / name;
+  static const Scratch scratch;
+  const fs::path folder = scratch.path / name;
   fs::remove_all(folder);
   fs::create_directories(folder);
   return folder;

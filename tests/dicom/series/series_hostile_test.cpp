@@ -450,10 +450,16 @@ TEST(SeriesHostile, FilesThatAreNoSlicesAreSkippedWithTheirReason) {
   std::ofstream(folder / "empty.dcm");
   add_slice(folder, "capture.dcm", 9,
             [](int, DcmDataset& d) { put(d, DCM_SOPClassUID, UID_SecondaryCaptureImageStorage); });
+  add_slice(folder, "report.dcm", 9, [](int, DcmDataset& d) {
+    put(d, DCM_SOPClassUID, UID_ComprehensiveSRStorage);
+    d.findAndDeleteElement(DCM_PixelData);
+  });
   const Outcome outcome = read(folder);
   ASSERT_FALSE(outcome.error);
   expect_made_values(outcome.reading.volumes.at(0), 5);
-  ASSERT_EQ(outcome.reading.skipped.size(), 3u);
+  EXPECT_TRUE(outcome.reading.volumes[0].warnings.empty());  // none of them may have been a slice
+  ASSERT_EQ(outcome.reading.skipped.size(), 4u);
+  EXPECT_EQ(outcome.reading.skipped[3].why.code(), ErrorCode::SeriesRefused);
   EXPECT_EQ(outcome.reading.skipped[0].why.code(), ErrorCode::SeriesRefused);
   EXPECT_EQ(outcome.reading.skipped[1].why.code(), ErrorCode::NotDicom);
   EXPECT_EQ(outcome.reading.skipped[2].why.code(), ErrorCode::NotDicom);
