@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/model_boxes.h"
+#include "app/model_nnunet.h"
 #include "base/error.h"
 #include "base/host.h"
 #include "infer/model_check.h"
@@ -19,6 +20,7 @@ namespace {
 
 struct ModelArguments {
   std::string package, onnx, out, pixel_scale = "1024", name, kind, provider = "cpu", boxes;
+  infer::NnunetImportOptions nnunet;
   bool json = false;
 };
 
@@ -48,6 +50,12 @@ int list_models(bool as_json) {
     std::sort(packages.begin(), packages.end());
     for (const fs::path& path : packages) {
       try {
+        if (infer::is_nnunet_package(path)) {
+          const infer::NnunetPackage package = infer::check_nnunet_package(path);
+          table.row({package.name, package.version, package.cog, package.digest.substr(0, 16), path.string()});
+          rows.push_back(nnunet_summary(package));
+          continue;
+        }
         const infer::Package package = infer::read_package(path);
         table.row({package.name, package.version, package.cog, package.digest.substr(0, 16), path.string()});
         rows.push_back(summary_of(package));
@@ -78,7 +86,9 @@ Json output_json(const infer::PackageOutput& output) {
 }
 
 int show_model(const ModelArguments& arguments) {
-  const infer::Package package = infer::read_package(infer::find_package(arguments.package, model_folders()));
+  const fs::path folder = infer::find_package(arguments.package, model_folders());
+  if (infer::is_nnunet_package(folder)) return show_nnunet_model(folder, arguments.json);
+  const infer::Package package = infer::read_package(folder);
   if (arguments.json) {
     Json json = summary_of(package);
     json["intended_use"] = package.intended_use;
@@ -155,6 +165,7 @@ std::string boxes_table(const BoxReport& report) {
 
 int check_model(const ModelArguments& arguments) {
   const fs::path folder = infer::find_package(arguments.package, model_folders());
+  if (infer::is_nnunet_package(folder)) return check_nnunet_model(folder, arguments.json);
   infer::SessionOptions options;
   options.provider = arguments.provider;
   bool passed = true;
@@ -177,7 +188,11 @@ int check_model(const ModelArguments& arguments) {
   return passed ? 0 : 1;
 }
 
-int import_model(const ModelArguments& arguments) {
+int import_model(ModelArguments& arguments) {
+  if (arguments.kind == "nnunet") {
+    if (!arguments.name.empty()) arguments.nnunet.name = arguments.name;
+    return import_nnunet_model(arguments.onnx, arguments.out, arguments.nnunet, arguments.json);
+  }
   static const std::map<std::string, std::string> kScales{
       {"1024", "scale_1024"}, {"255", "scale_255"}, {"unit", "unit"}, {"standardise", "film_standardise"}};
   infer::ImportOptions options;
@@ -192,12 +207,35 @@ int import_model(const ModelArguments& arguments) {
   return 0;
 }
 
+void add_nnunet_options(CLI::App& command, infer::NnunetImportOptions& options) {
+  const char* group = "nnunet";
+  command.add_option("--version", options.version, "the package's version")->capture_default_str()->group(group);
+  command.add_option("--maker", options.maker, "who trained it")->capture_default_str()->group(group);
+  command.add_option("--licence", options.licence, "of the weights")->capture_default_str()->group(group);
+  command.add_option("--folds", options.folds, "only these, e.g. 0,1 (default: all but fold_all)")
+      ->delimiter(',')
+      ->group(group);
+  command.add_flag("--fold-all", options.fold_all, "fold_all instead")->group(group);
+  command.add_option("--checkpoint", options.checkpoint, "file name in each fold (default: checkpoint_final.pth)")
+      ->group(group);
+  command
+      .add_option("--accept-trainer", options.accept_trainer,
+                  "exact name of a trainer that is not known here, whose net you know to be the plans' own")
+      ->group(group);
+}
+
 void add_import(CLI::App& model, const std::shared_ptr<ModelArguments>& arguments, int& exit_code) {
   CLI::App* command = model.add_subcommand("import", "Make a package of a model that you have");
-  command->add_option("KIND", arguments->kind, "torchxrayvision: a DenseNet with 18 outputs exported to ONNX")
+  command
+      ->add_option("KIND", arguments->kind,
+                   "torchxrayvision: a DenseNet with 18 outputs exported to ONNX; nnunet: a trained nnU-Net v2 folder")
       ->required()
-      ->check(CLI::IsMember({"torchxrayvision"}));
-  command->add_option("ONNX", arguments->onnx, "the exported file")->required();
+      ->check(CLI::IsMember({"torchxrayvision", "nnunet"}));
+  command
+      ->add_option(
+          "SOURCE", arguments->onnx,
+          "the exported file, or the folder that holds plans.json and fold_N/checkpoint_final.pth or model.onnx")
+      ->required();
   command->add_option("--out", arguments->out, "the package folder to make")->required();
   command->add_option("--name", arguments->name, "the package's name");
   command
@@ -205,6 +243,7 @@ void add_import(CLI::App& model, const std::shared_ptr<ModelArguments>& argument
                    "the scale on which the net was trained: checked, not believed")
       ->check(CLI::IsMember({"1024", "255", "unit", "standardise"}))
       ->capture_default_str();
+  add_nnunet_options(*command, arguments->nnunet);
   command->add_flag("--json", arguments->json, "JSON on standard output");
   command->callback([arguments, &exit_code] { exit_code = import_model(*arguments); });
 }

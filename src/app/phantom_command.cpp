@@ -90,6 +90,7 @@ void add_phantom(CLI::App& program, int& exit_code) {
   film->add_flag("--no-marker", arguments->no_marker, "without the lead L at the patient's left");
   film->add_flag("--json", arguments->json, "the truth as JSON");
   film->callback([arguments, &exit_code] { exit_code = make_phantom(*arguments); });
+  add_phantom_ct(*group, exit_code);
 }
 
 }  // namespace rouage::app

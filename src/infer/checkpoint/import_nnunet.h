@@ -19,7 +19,7 @@
 
 namespace rouage::infer {
 
-struct NnunetLabel {
+struct NnunetPackageLabel {
   std::string name;         ///< as in dataset.json
   std::vector<int> values;  ///< several: a region
 };
@@ -33,7 +33,7 @@ struct NnunetPackage {
   std::string weights_from;        ///< "checkpoint_final.pth", "model.onnx"...
   std::vector<std::string> folds;  ///< as trained: "0", "1"... or "all"; the files lie in fold_0, fold_1...
   std::vector<std::string> channels;
-  std::vector<NnunetLabel> labels;
+  std::vector<NnunetPackageLabel> labels;
   std::map<std::string, std::string> files;  ///< path inside the package -> SHA-256 hex
   std::string digest;                        ///< SHA-256 of model.yaml
 };

@@ -72,9 +72,9 @@ void check_keys(const YAML::Node& map, const std::string& path, const std::set<s
   }
 }
 
-NnunetLabel label(const YAML::Node& node) {
+NnunetPackageLabel label(const YAML::Node& node) {
   check_keys(node, "labels", {"name", "values"});
-  NnunetLabel made{.name = word(child(node, "name"), "labels.name"), .values = {}};
+  NnunetPackageLabel made{.name = word(child(node, "name"), "labels.name"), .values = {}};
   const YAML::Node values = child(node, "values");
   if (!values.IsSequence() || values.size() == 0) refuse(values, "labels.values", "a list of numbers is expected");
   for (const auto& value : values) made.values.push_back(whole(value, "labels.values"));
@@ -142,7 +142,7 @@ std::string nnunet_yaml(const NnunetPackage& package) {
         std::pair("weights_from", &package.weights_from)})
     yaml += fmt::format("{}: {}\n", key, quoted(*value));
   yaml += "folds: " + list_of(package.folds) + "\nchannels: " + list_of(package.channels) + "\nlabels:\n";
-  for (const NnunetLabel& label : package.labels) {
+  for (const NnunetPackageLabel& label : package.labels) {
     std::string values;
     for (const int value : label.values) values += (values.empty() ? "" : ", ") + std::to_string(value);
     yaml += fmt::format("  - {{name: {}, values: [{}]}}\n", quoted(label.name), values);

@@ -1,0 +1,20 @@
+/// `rouage model` for nnU-Net packages: import, show, check.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "infer/checkpoint/import_nnunet.h"
+
+namespace rouage::app {
+
+nlohmann::ordered_json nnunet_summary(const infer::NnunetPackage& package);
+/// Each returns the exit code and prints to standard output.
+int import_nnunet_model(const std::filesystem::path& folder, const std::filesystem::path& out,
+                        const infer::NnunetImportOptions& options, bool as_json);
+int show_nnunet_model(const std::filesystem::path& folder, bool as_json);
+/// Digests, plans, and each fold's net in our engine beside ONNX Runtime on one random patch.
+int check_nnunet_model(const std::filesystem::path& folder, bool as_json);
+
+}  // namespace rouage::app
