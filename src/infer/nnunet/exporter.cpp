@@ -37,7 +37,13 @@ LabelPlacer::LabelPlacer(const Geometry& geometry, const NnunetModel& model, Lab
 }
 
 void LabelPlacer::emit(std::uint32_t k, std::span<const std::uint16_t> slice) {
-  for (const std::uint16_t label : slice) ++counts_[label];
+  for (std::size_t first = 0;
+       first < slice.size();) {  // by runs: a counter incremented each time would wait for itself
+    std::size_t end = first + 1;
+    while (end < slice.size() && slice[end] == slice[first]) ++end;
+    counts_[slice[first]] += end - first;
+    first = end;
+  }
   if (sink_) sink_(k, slice);
 }
 

@@ -111,7 +111,7 @@ std::uint64_t preprocess_work_bytes(const NnunetModel& model, const Geometry& ge
   const std::uint64_t resizing =
       geometry.cropped == geometry.target ? 0 : resize_work_bytes(geometry.cropped, data_job(model, geometry, threads));
   const std::uint64_t labels = model.previous_stage.empty() ? 0 : 4 * voxels(geometry.cropped);
-  // Filling holes keeps starts of runs, 12 bytes each; noise of single voxels is the worst: half as many as voxels.
+  // Filling holes keeps starts of runs, 12 bytes each: counted as one for every second voxel, as in noise.
   const std::uint64_t flood = mask * 6;
   return mask + std::max({flood, resizing, labels});
 }

@@ -26,10 +26,12 @@ LinearAxis linear_axis(std::uint32_t n, std::uint32_t m) {
   LinearAxis axis;
   const double ratio = static_cast<double>(n) / m;
   for (std::uint32_t k = 0; k < m; ++k) {
-    const double x = std::clamp((k + 0.5) * ratio - 0.5, 0.0, static_cast<double>(n - 1));
-    const auto low = static_cast<std::int32_t>(x);
-    const double low_weight = 1.0 - (x - low);
-    append(axis, low, std::min(low + 1, static_cast<std::int32_t>(n) - 1), low_weight, 1.0 - low_weight);
+    // scipy clamps the neighbours, not the coordinate: beyond the ends two weights fall on one sample. The sums are the
+    // same but for the last bit, which decides label maps where shares are exactly one half.
+    const double x = (k + 0.5) * ratio - 0.5, below = std::floor(x);
+    const double low_weight = 1.0 - (x - below);
+    const auto low = static_cast<std::int32_t>(below), last = static_cast<std::int32_t>(n) - 1;
+    append(axis, std::clamp(low, 0, last), std::clamp(low + 1, 0, last), low_weight, 1.0 - low_weight);
   }
   return finished(std::move(axis), n);
 }

@@ -190,8 +190,8 @@ TEST(Resize, EqualsScipyAndTorchForRandomShapes) {
     const auto seg = resize_labels(labels, c.from, c.to, rule, axis, 2);
     EXPECT_EQ(std::vector<double>(seg.begin(), seg.end()), twin.result("l" + name).doubles()) << "labels " << name;
     resize_torch(dense(c.from, c.values), {c.to, 1, 0, axis, 2}, found);
-    expect_close({found.begin(), found.end()}, twin.result("u" + name).doubles(), 4e-6,
-                 "torch " + name);  // float32 sums of values to 10
+    expect_close({found.begin(), found.end()}, twin.result("u" + name).doubles(), 2e-5,
+                 "torch " + name);  // the last bit of a float32 coordinate near 12, on steps of 20
     const auto torch = resize_labels(labels, c.from, c.to, {Resampling::torch, 1, 0, std::nullopt}, axis, 2);
     EXPECT_EQ(std::vector<double>(torch.begin(), torch.end()), twin.result("v" + name).doubles())
         << "torch labels " << name;

@@ -54,7 +54,7 @@ TEST(Crop, FillsInnerZerosOnlyAndJoinsByFaces) {
   std::mt19937 random(3);
   for (const unsigned share : {2U, 3U, 4U, 8U}) {
     for (int n = 0; n < 10; ++n) {
-      const auto upto = [&](unsigned n) { return static_cast<std::uint32_t>(1 + random() % n); };
+      const auto upto = [&](unsigned most) { return static_cast<std::uint32_t>(1 + random() % most); };
       const Shape3 shape{upto(6), upto(9), upto(9)};
       std::vector<float> values(voxels(shape));
       for (float& v : values) v = random() % share ? 1.0F : 0.0F;
