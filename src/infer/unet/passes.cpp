@@ -15,81 +15,99 @@ constexpr std::size_t kPassValues = 1 << 16;
 
 }  // namespace
 
-NormRoom::NormRoom(const Shape& shape, std::vector<float> gamma, std::vector<float> beta, float epsilon)
-    : voxels(shape.voxels()),
-      channels(shape.channels),
+NormRoom::NormRoom(const Shape& shape, std::uint64_t slab_voxels, std::vector<float> gamma, std::vector<float> beta,
+                   float epsilon)
+    : voxels_(shape.voxels()),
+      slab_voxels_(slab_voxels),
+      channels_(shape.channels),
       gamma_(std::move(gamma)),
       beta_(std::move(beta)),
       epsilon_(epsilon) {
-  const std::size_t repeats = std::max<std::size_t>(1, kPeriod / channels);
-  period = repeats * channels;
-  block_voxels = std::max<std::size_t>(1, kBlockValues / channels);
-  blocks = static_cast<std::size_t>((voxels + block_voxels - 1) / block_voxels);
-  block_means.resize(blocks * channels);
-  block_squares.resize(blocks * channels);
-  scale.resize(period);
-  offset.resize(period);
+  period_ = std::max<std::size_t>(1, kPeriod / channels_) * channels_;
+  block_voxels_ = std::max<std::size_t>(1, kBlockValues / channels_);
+  slab_blocks_ = static_cast<std::size_t>((slab_voxels_ + block_voxels_ - 1) / block_voxels_);
+  slabs_ = static_cast<std::size_t>((voxels_ + slab_voxels_ - 1) / slab_voxels_);
+  blocks_ = slabs_ * slab_blocks_;
+  block_means_.resize(blocks_ * channels_);
+  block_squares_.resize(blocks_ * channels_);
+  scale_.resize(period_);
+  offset_.resize(period_);
 }
 
 std::uint64_t NormRoom::bytes() const {
   return sizeof(float) *
-         (block_means.size() + block_squares.size() + scale.size() + offset.size() + gamma_.size() + beta_.size());
+         (block_means_.size() + block_squares_.size() + scale_.size() + offset_.size() + gamma_.size() + beta_.size());
+}
+
+/// Voxels of a block; the last of a slab may be smaller, those after the end of the last slab are empty.
+std::uint64_t NormRoom::block_size(std::size_t block) const {
+  const std::uint64_t slab = block / slab_blocks_, within = std::uint64_t{block % slab_blocks_} * block_voxels_;
+  const std::uint64_t here = std::min(slab_voxels_, voxels_ - slab * slab_voxels_);
+  return within >= here ? 0 : std::min<std::uint64_t>(block_voxels_, here - within);
 }
 
 template <typename T>
-void NormRoom::block_moments(const Kernels<T>& kernels, const T* in, std::size_t block) {
-  const std::uint64_t first = std::uint64_t{block} * block_voxels;
-  const std::size_t here = static_cast<std::size_t>(std::min<std::uint64_t>(block_voxels, voxels - first));
-  std::vector<float> sums(period), mean(period);
-  const T* data = in + first * channels;
-  kernels.sums(data, here * channels, period, sums.data());
-  for (std::size_t c = 0; c < channels; ++c) {
-    float total = 0;
-    for (std::size_t i = c; i < period; i += channels) total += sums[i];
-    total /= static_cast<float>(here);
-    for (std::size_t i = c; i < period; i += channels) mean[i] = total;
-    block_means[block * channels + c] = total;
-  }
-  kernels.squares(data, here * channels, period, mean.data(), sums.data());
-  for (std::size_t c = 0; c < channels; ++c) {
-    float total = 0;
-    for (std::size_t i = c; i < period; i += channels) total += sums[i];
-    block_squares[block * channels + c] = total;
+void NormRoom::measure(const Kernels<T>& kernels, const T* data, std::size_t slab) {
+  std::vector<float> sums(period_), mean(period_);
+  for (std::size_t block = slab * slab_blocks_; block < (slab + 1) * slab_blocks_; ++block) {
+    const auto here = static_cast<std::size_t>(block_size(block));
+    if (here == 0) break;
+    kernels.sums(data, here * channels_, period_, sums.data());
+    for (std::size_t c = 0; c < channels_; ++c) {
+      float total = 0;
+      for (std::size_t i = c; i < period_; i += channels_) total += sums[i];
+      total /= static_cast<float>(here);
+      for (std::size_t i = c; i < period_; i += channels_) mean[i] = total;
+      block_means_[block * channels_ + c] = total;
+    }
+    kernels.squares(data, here * channels_, period_, mean.data(), sums.data());
+    for (std::size_t c = 0; c < channels_; ++c) {
+      float total = 0;
+      for (std::size_t i = c; i < period_; i += channels_) total += sums[i];
+      block_squares_[block * channels_ + c] = total;
+    }
+    data += here * channels_;
   }
 }
 
 void NormRoom::join() {
-  for (std::size_t c = 0; c < channels; ++c) {
+  for (std::size_t c = 0; c < channels_; ++c) {
     double count = 0, mean = 0, squares = 0;
-    for (std::size_t b = 0; b < blocks; ++b) {
-      const double more =
-          static_cast<double>(std::min<std::uint64_t>(block_voxels, voxels - std::uint64_t{b} * block_voxels));
-      const double apart = double{block_means[b * channels + c]} - mean;
-      squares += double{block_squares[b * channels + c]} + apart * apart * count * more / (count + more);
+    for (std::size_t b = 0; b < blocks_; ++b) {
+      const double more = static_cast<double>(block_size(b));
+      if (more == 0) continue;
+      const double apart = double{block_means_[b * channels_ + c]} - mean;
+      squares += double{block_squares_[b * channels_ + c]} + apart * apart * count * more / (count + more);
       count += more;
       mean += apart * more / count;
     }
     const double inverse = 1 / std::sqrt(squares / count + double{epsilon_});
     const double by = double{gamma_[c]} * inverse, plus = double{beta_[c]} - mean * by;
-    for (std::size_t i = c; i < period; i += channels) {
-      scale[i] = static_cast<float>(by);
-      offset[i] = static_cast<float>(plus);
+    for (std::size_t i = c; i < period_; i += channels_) {
+      scale_[i] = static_cast<float>(by);
+      offset_[i] = static_cast<float>(plus);
     }
   }
 }
 
 template <typename T>
-void NormRoom::run(const Kernels<T>& kernels, const T* in, const T* residual, T* out, float slope, int threads) {
-  parallel_for(threads, blocks, [&](std::size_t block) { block_moments(kernels, in, block); });
+void NormRoom::apply(const Kernels<T>& kernels, const T* in, const T* residual, T* out, float slope, int threads) {
   join();
-  // Backwards: what the first pass read last is still in the cache.
-  parallel_for(threads, blocks, [&](std::size_t back) {
-    const std::uint64_t first = std::uint64_t{blocks - 1 - back} * block_voxels;
-    const std::uint64_t here = std::min<std::uint64_t>(block_voxels, voxels - first);
-    const std::uint64_t at = first * channels;
-    kernels.normalise(in + at, residual == nullptr ? nullptr : residual + at, out + at,
-                      static_cast<std::size_t>(here * channels), period, scale.data(), offset.data(), slope);
+  const auto pieces = static_cast<std::size_t>((voxels_ + block_voxels_ - 1) / block_voxels_);
+  // Backwards: what was written last is still in the cache.
+  parallel_for(threads, pieces, [&](std::size_t back) {
+    const std::uint64_t first = std::uint64_t{pieces - 1 - back} * block_voxels_;
+    const std::uint64_t here = std::min<std::uint64_t>(block_voxels_, voxels_ - first), start = first * channels_;
+    kernels.normalise(in + start, residual == nullptr ? nullptr : residual + start, out + start,
+                      static_cast<std::size_t>(here * channels_), period_, scale_.data(), offset_.data(), slope);
   });
+}
+
+template <typename T>
+void NormRoom::run(const Kernels<T>& kernels, const T* in, const T* residual, T* out, float slope, int threads) {
+  parallel_slabs(threads, slabs_,
+                 [&](std::size_t slab, std::size_t) { measure(kernels, in + slab * slab_voxels_ * channels_, slab); });
+  apply(kernels, in, residual, out, slope, threads);
 }
 
 template <typename T>
@@ -143,11 +161,10 @@ void pool_pass(const Kernels<T>& kernels, const T* in, T* out, const Shape& from
 }
 
 template <typename T>
-void interleave_pass(const T* wide, T* out, const Shape& source, std::size_t channels, const Extent& kernel,
-                     int threads) {
+void interleave(const T* wide, T* out, const Shape& source, std::size_t channels, const Extent& kernel) {
   const std::size_t columns = source.size[2], run = kernel[2] * channels;
   const std::size_t planes = std::size_t{kernel[0]} * kernel[1], width = planes * run, row = columns * run;
-  parallel_for(threads, std::size_t{source.size[0]} * source.size[1], [&](std::size_t r) {
+  for (std::size_t r = 0; r < std::size_t{source.size[0]} * source.size[1]; ++r) {
     const std::size_t z = r / source.size[1], y = r % source.size[1];
     for (std::size_t p = 0; p < planes; ++p) {
       const std::size_t to_z = z * kernel[0] + p / kernel[1], to_y = y * kernel[1] + p % kernel[1];
@@ -155,16 +172,18 @@ void interleave_pass(const T* wide, T* out, const Shape& source, std::size_t cha
       const T* from = wide + r * columns * width + p * run;
       for (std::size_t x = 0; x < columns; ++x) std::memcpy(to + x * run, from + x * width, run * sizeof(T));
     }
-  });
+  }
 }
 
 #define ROUAGE_PASSES(T)                                                                                     \
   template void NormRoom::run<T>(const Kernels<T>&, const T*, const T*, T*, float, int);                     \
+  template void NormRoom::apply<T>(const Kernels<T>&, const T*, const T*, T*, float, int);                   \
+  template void NormRoom::measure<T>(const Kernels<T>&, const T*, std::size_t);                              \
   template void add_pass<T>(const Kernels<T>&, const T*, const T*, T*, std::uint64_t, float, int);           \
   template void input_pass<T>(const Kernels<T>&, const float*, T*, const Shape&, int);                       \
   template void output_pass<T>(const Kernels<T>&, const T*, float*, const Shape&, std::uint64_t, int);       \
   template void pool_pass<T>(const Kernels<T>&, const T*, T*, const Shape&, const Shape&, const Node&, int); \
-  template void interleave_pass<T>(const T*, T*, const Shape&, std::size_t, const Extent&, int);
+  template void interleave<T>(const T*, T*, const Shape&, std::size_t, const Extent&);
 ROUAGE_PASSES(float)
 ROUAGE_PASSES(Bf16)
 #undef ROUAGE_PASSES

@@ -13,26 +13,33 @@ namespace rouage::infer::unet {
 /// Scale and offset of each channel, and the room in which they are computed; made once a step.
 class NormRoom {
  public:
-  NormRoom(const Shape& shape, std::vector<float> gamma, std::vector<float> beta, float epsilon);
+  /// slab_voxels: what measure() is given at a time; only the last slab may be smaller.
+  NormRoom(const Shape& shape, std::uint64_t slab_voxels, std::vector<float> gamma, std::vector<float> beta,
+           float epsilon);
   std::uint64_t bytes() const;
+  std::size_t slabs() const { return slabs_; }
 
-  /// Instance normalisation over the patch (population variance), then [+ residual], then the leaky ReLU.
-  /// Mean and squares of each block in float32, two passes over a block that is in the cache; blocks are joined in
-  /// double (Chan, Golub, LeVeque 1979). in may be out.
+  /// Mean and squared deviations of one slab's blocks; slabs may be measured by several threads at once, in any order.
+  /// data: where the slab begins.
+  template <typename T>
+  void measure(const Kernels<T>& kernels, const T* data, std::size_t slab);
+  /// After all slabs: instance normalisation over the patch (population variance), then [+ residual], then the leaky
+  /// ReLU. Blocks are measured in float32, in two passes over what is in the cache, and joined in double (Chan, Golub,
+  /// LeVeque 1979). in may be out.
+  template <typename T>
+  void apply(const Kernels<T>& kernels, const T* in, const T* residual, T* out, float slope, int threads);
+  /// All slabs, then apply().
   template <typename T>
   void run(const Kernels<T>& kernels, const T* in, const T* residual, T* out, float slope, int threads);
-  /// Scale and offset from each block's mean and sum of squared deviations (`block_means`, `block_squares`).
-  void join();
-
-  // Read by the convolution that fills them itself.
-  std::uint64_t voxels = 0;
-  std::size_t channels = 0, period = 0, block_voxels = 0, blocks = 0;
-  std::vector<float> block_means, block_squares;  ///< blocks x channels
-  std::vector<float> scale, offset;               ///< repeated to the period
 
  private:
-  template <typename T>
-  void block_moments(const Kernels<T>& kernels, const T* in, std::size_t block);
+  std::uint64_t block_size(std::size_t block) const;
+  void join();
+
+  std::uint64_t voxels_, slab_voxels_;
+  std::size_t channels_, period_, block_voxels_, blocks_, slab_blocks_, slabs_;
+  std::vector<float> block_means_, block_squares_;  ///< blocks x channels
+  std::vector<float> scale_, offset_;               ///< repeated to the period
   std::vector<float> gamma_, beta_;
   float epsilon_;
 };
@@ -52,9 +59,8 @@ template <typename T>
 void pool_pass(const Kernels<T>& kernels, const T* in, T* out, const Shape& from, const Shape& to, const Node& node,
                int threads);
 
-/// wide: [z][y][x][kz][ky][kx][c] of one slab; out: its voxels, kernel = stride.
+/// One thread. wide: [z][y][x][kz][ky][kx][c] of one slab; out: its voxels, kernel = stride.
 template <typename T>
-void interleave_pass(const T* wide, T* out, const Shape& source, std::size_t channels, const Extent& kernel,
-                     int threads);
+void interleave(const T* wide, T* out, const Shape& source, std::size_t channels, const Extent& kernel);
 
 }  // namespace rouage::infer::unet

@@ -11,7 +11,6 @@ namespace rouage::infer::unet {
 namespace {
 
 constexpr std::uint64_t kArenaCap = 65'536 * kMebibyte;
-constexpr std::uint64_t kScratch = 8 * kMebibyte;  // stays in the shared cache
 constexpr std::uint64_t kAlign = 4096;
 
 std::size_t at(int index) {
@@ -108,7 +107,6 @@ class Planner {
     for (const int b : step.sources) touch(b);
     touch(step.target);
     touch(step.residual);
-    touch(step.scratch);
     plan_.steps.push_back(std::move(step));
   }
 
@@ -177,8 +175,6 @@ class Planner {
     if (node.output == graph_.output && only_reader(node.output, -1) && parts.size() == 1 && pointwise(node)) {
       step.kind = StepKind::head;
       step.bias = node.bias >= 0;
-      step.slab = slab(in.size[0], out.values() / out.size[0] * 4);
-      step.scratch = buffer({out.channels, {step.slab, out.size[1], out.size[2]}}, 4);
       plan_.output = out;
       done_ = true;
     } else {
@@ -193,13 +189,6 @@ class Planner {
     return node.kernel == one && node.stride == one && node.pad_before == none && node.pad_after == none;
   }
 
-  /// The largest divisor of `slices` whose slices of `slice_bytes` stay under kScratch; at least 1.
-  static std::uint32_t slab(std::uint32_t slices, std::uint64_t slice_bytes) {
-    for (std::uint32_t made = slices; made > 1; --made)
-      if (slices % made == 0 && slice_bytes <= kScratch / made) return made;
-    return 1;
-  }
-
   void transposed(int index, const Node& node) {
     const int source = single(node.inputs[0], node.name);
     const Shape in = shape(source);
@@ -211,10 +200,8 @@ class Planner {
     Step step{.kind = StepKind::transposed, .node = index, .sources = {source}};
     step.bias = node.bias >= 0;
     step.target = buffer(out, value_bytes_);
-    step.slab = slab(in.size[0], out.values() / in.size[0] * value_bytes_);
-    const std::uint64_t wide = std::uint64_t{out.channels} * node.kernel[0] * node.kernel[1] * node.kernel[2];
-    if (wide > 1U << 24) misfit(node, "too many channels");
-    step.scratch = buffer({static_cast<std::uint32_t>(wide), {step.slab, in.size[1], in.size[2]}}, value_bytes_);
+    if (std::uint64_t{out.channels} * node.kernel[0] * node.kernel[1] * node.kernel[2] > 1U << 24)
+      misfit(node, "too many channels");
     parts_[at(node.output)] = {step.target};
     add(std::move(step));
   }

@@ -40,8 +40,6 @@ struct Step {
   int residual = -1;         ///< norm: buffer added after scaling
   float slope = 1;           ///< norm, add, activation: of the leaky ReLU that ends it; 1: none
   bool bias = false;         ///< convolution: whether its bias counts (not before a norm, which removes it)
-  int scratch = -1;          ///< transposed, head: buffer for `slab` slices
-  std::uint32_t slab = 0;    ///< slices (z) of the source at a time
 };
 
 struct Plan {

@@ -38,7 +38,8 @@ SelfCheck compare_logits(std::span<const float> ours, std::span<const float> pee
     sum += theirs;
     squares += theirs * theirs;
     apart += difference * difference;
-    if (!(difference <= largest)) largest = difference;  // NaN stays
+    if (!std::isfinite(difference)) return {};  // never agrees
+    largest = std::max(largest, difference);
   }
   const double count = static_cast<double>(std::max<std::size_t>(1, peer.size()));
   const double deviation = std::sqrt(std::max(squares / count - (sum / count) * (sum / count), 1e-12));

@@ -3,6 +3,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -88,7 +89,8 @@ inline double largest_difference(std::span<const float> a, std::span<const float
   double largest = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double apart = std::abs(double{a[i]} - double{b[i]});
-    if (!(apart <= largest)) largest = apart;
+    if (std::isnan(apart)) return apart;
+    largest = std::max(largest, apart);
   }
   return largest;
 }

@@ -49,7 +49,7 @@ TEST_P(NormPass, IsThatOfTheDefinitionAlsoFarFromZero) {
   std::vector<float> in = normal_patch(static_cast<std::size_t>(shape.values()), 1);
   for (std::size_t i = 0; i < in.size(); ++i) in[i] += 30.0F + static_cast<float>(i % channels);
   const auto gamma = normal_patch(channels, 2), beta = normal_patch(channels, 3), residual = normal_patch(in.size(), 4);
-  NormRoom room(shape, gamma, beta, 1e-5F);
+  NormRoom room(shape, 5 * 33, gamma, beta, 1e-5F);
   for (const float* more : {static_cast<const float*>(nullptr), residual.data()}) {
     std::vector<float> out = in;  // in place
     room.run(kernels<float>(), out.data(), more, out.data(), 0.01F, 2);
@@ -62,7 +62,7 @@ TEST_P(NormPass, HasTheSameBitsWithAnyNumberOfThreads) {
   const std::size_t channels = GetParam();
   const Shape shape{static_cast<std::uint32_t>(channels), {8, 40, 40}};
   const auto in = normal_patch(static_cast<std::size_t>(shape.values()), 1);
-  NormRoom room(shape, normal_patch(channels, 2), normal_patch(channels, 3), 1e-5F);
+  NormRoom room(shape, 2 * 40 * 40, normal_patch(channels, 2), normal_patch(channels, 3), 1e-5F);
   std::vector<float> one(in.size()), many(in.size());
   room.run<float>(kernels<float>(), in.data(), nullptr, one.data(), 0.01F, 1);
   for (const int threads : {2, 3, 7}) {
@@ -76,7 +76,7 @@ TEST_P(NormPass, AConstantChannelBecomesItsOffset) {
   const Shape shape{static_cast<std::uint32_t>(channels), {1, 2, 3}};
   const std::vector<float> in(static_cast<std::size_t>(shape.values()), 7.0F);
   const std::vector<float> beta(channels, 0.5F);
-  NormRoom room(shape, std::vector<float>(channels, 2.0F), beta, 1e-5F);
+  NormRoom room(shape, shape.voxels(), std::vector<float>(channels, 2.0F), beta, 1e-5F);
   std::vector<float> out(in.size());
   room.run<float>(kernels<float>(), in.data(), nullptr, out.data(), 0.01F, 1);
   for (const float v : out) EXPECT_NEAR(v, 0.5F, 1e-3);
