@@ -21,7 +21,7 @@ struct SegmentArguments {
   std::string memory;  ///< "6G", "800M"; "" for none
   double step_size = 0.5;
   int threads = 0;
-  bool no_mirroring = false, resample_uneven = false, untilt = false, json = false;
+  bool no_mirroring = false, resample_uneven = false, untilt = false, assume_hounsfield = false, json = false;
 };
 
 /// What the command reads: one volume a channel, all on one grid, and where they came from.
@@ -38,6 +38,10 @@ SegmentSource read_segment_source(const SegmentArguments& arguments, std::size_t
 
 /// Bytes of "6G", "800M", "2.5GiB", "123456". Errors: Usage.
 std::uint64_t bytes_of(const std::string& text);
+
+/// What the document says of inputs, outputs and memory.
+results::VolumeContext segment_context(const SegmentArguments& arguments, const SegmentSource& source,
+                                       std::vector<std::string> outputs, std::string memory);
 
 /// The label map alone (out is a file name), or a folder with everything. Returns the paths written, in order.
 std::vector<std::string> write_segment_outputs(const SegmentArguments& arguments, const SegmentSource& source,

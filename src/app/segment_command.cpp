@@ -9,6 +9,7 @@
 #include "app/segment.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "cogs/organs/classical.h"
 #include "cogs/organs/nnunet_organs.h"
 #include "dicom/volume_objects/volume_objects.h"
 #include "infer/package.h"
@@ -87,40 +88,76 @@ void print_table(const results::VolumeSegmentation& segmentation) {
   fmt::print("{}", table.text());
 }
 
-int segment(SegmentArguments& arguments) {
-  if (arguments.threads == 0) arguments.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const cogs::organs::OrganModel model =
-      cogs::organs::open_organ_model(model_folder(arguments.model), arguments.configuration, arguments.folds);
-  SegmentSource source = read_segment_source(arguments, model.nnunet.channels.size());
+/// What a segmentation method hands to the writers.
+struct Segmented {
+  results::VolumeSegmentation segmentation;
+  std::string memory;                      ///< the plan in words; "" for none
+  std::string refusal_code, refusal_text;  ///< not eligible: nothing is written
+};
+
+Segmented segment_by_net(const SegmentArguments& arguments, const SegmentSource& source,
+                         const cogs::organs::OrganModel& model) {
   std::optional<image::LabelMap> previous;
   if (!arguments.previous.empty()) previous = image::read_label_map(arguments.previous);
   const cogs::organs::NnunetRun run = run_of(arguments, source, previous ? &*previous : nullptr);
   cogs::organs::NnunetSegmentation done = cogs::organs::segment_with_nnunet(source.channels, model, run);
+  Segmented result;
+  result.segmentation.labels = std::move(done.labels);
+  for (const auto& [value, name] : done.names) result.segmentation.names.push_back({value, name});
+  result.segmentation.provenance = std::move(done.provenance);
+  result.segmentation.warnings = std::move(done.warnings);
+  result.memory = done.memory.text();
+  return result;
+}
 
-  results::VolumeSegmentation segmentation;
-  segmentation.labels = std::move(done.labels);
-  for (const auto& [value, name] : done.names) segmentation.names.push_back({value, name});
-  segmentation.provenance = std::move(done.provenance);
+Segmented segment_by_rules(const SegmentArguments& arguments, const SegmentSource& source) {
+  cogs::organs::ClassicalOrgans found = cogs::organs::classical_organs(
+      source.channels.front(), {.assume_hounsfield = arguments.assume_hounsfield, .threads = arguments.threads});
+  Segmented result;
+  result.refusal_code = found.refusal;
+  result.refusal_text = found.refusal_detail;
+  result.segmentation.labels = std::move(found.labels);
+  for (const cogs::organs::ClassicalOrgan& organ : found.organs) {
+    result.segmentation.names.push_back({organ.label, organ.name});
+    if (!organ.absent.empty())
+      result.segmentation.warnings.push_back(organ.name + ": none found (" + organ.absent + ")");
+  }
+  for (const cogs::organs::ClassicalWarning& warning : found.warnings)
+    result.segmentation.warnings.push_back(warning.code + ": " + warning.detail);
+  result.segmentation.provenance.cog = "organs";
+  result.segmentation.provenance.cog_version = cogs::organs::kVersion;
+  result.segmentation.provenance.engine = "classical";
+  result.segmentation.provenance.precision = "exact";
+  return result;
+}
+
+int say_ineligible(const SegmentArguments& arguments, const Segmented& result) {
+  const results::VolumeContext context = segment_context(arguments, {}, {}, {});
+  if (arguments.json)
+    fmt::print("{}\n", results::ineligible_volume_json(context, result.refusal_code, result.refusal_text));
+  else
+    fmt::print("not segmented: {} ({})\n", result.refusal_text, result.refusal_code);
+  return 0;
+}
+
+int segment(SegmentArguments& arguments) {
+  if (arguments.threads == 0) arguments.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  std::optional<cogs::organs::OrganModel> model;
+  if (!arguments.model.empty())
+    model = cogs::organs::open_organ_model(model_folder(arguments.model), arguments.configuration, arguments.folds);
+  const SegmentSource source = read_segment_source(arguments, model ? model->nnunet.channels.size() : 1);
+  Segmented result = model ? segment_by_net(arguments, source, *model) : segment_by_rules(arguments, source);
+  results::VolumeSegmentation& segmentation = result.segmentation;
+  segmentation.warnings.insert(segmentation.warnings.begin(), source.warnings.begin(), source.warnings.end());
+  for (const std::string& warning : segmentation.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  if (!result.refusal_code.empty()) return say_ineligible(arguments, result);
+
   segmentation.provenance.language = arguments.language;
   segmentation.provenance.input_uids = source.input_uids;
-  segmentation.warnings = source.warnings;
-  segmentation.warnings.insert(segmentation.warnings.end(), done.warnings.begin(), done.warnings.end());
   measure(segmentation, source.channels.front());
-  const std::vector<std::string> outputs = write_segment_outputs(arguments, source, segmentation, done.memory.text());
-
-  for (const std::string& warning : segmentation.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  const std::vector<std::string> outputs = write_segment_outputs(arguments, source, segmentation, result.memory);
   if (arguments.json) {
-    results::VolumeContext context{.inputs = arguments.inputs,
-                                   .outputs = outputs,
-                                   .study_instance_uid = {},
-                                   .series_instance_uid = {},
-                                   .memory = {}};
-    if (source.series) {
-      context.series_instance_uid = source.series->series_instance_uid;
-      context.study_instance_uid = source.series->instances.front().study_instance_uid;
-    }
-    context.memory = done.memory.text();
-    fmt::print("{}\n", results::volume_json(segmentation, context));
+    fmt::print("{}\n", results::volume_json(segmentation, segment_context(arguments, source, outputs, result.memory)));
     return 0;
   }
   print_table(segmentation);
@@ -156,16 +193,19 @@ void add_net_options(CLI::App& command, SegmentArguments& arguments) {
 }  // namespace
 
 void add_segment(CLI::App& program, int& exit_code) {
-  CLI::App* command =
-      program.add_subcommand("segment",
-                             "Run an nnU-Net package on a volume: DICOM series, NIfTI, NRRD or MetaImage.\n"
-                             "OUT is a label map (.nii.gz, .nrrd, .mha), or a folder for it and, from DICOM, SEG, "
-                             "label map SEG, RTSTRUCT and\n"
-                             "measurements (SR). Docs: docs/commands/segment.md");
+  CLI::App* command = program.add_subcommand(
+      "segment",
+      "Structures of a volume (DICOM series, NIfTI, NRRD, MetaImage) by an nnU-Net package or by classical rules.\n"
+      "OUT is a label map (.nii.gz, .nrrd, .mha), or a folder for it and, from DICOM, SEG, "
+      "label map SEG, RTSTRUCT and\n"
+      "measurements (SR). Docs: docs/commands/segment.md");
   const auto arguments = std::make_shared<SegmentArguments>();
   command->add_option("IN", arguments->inputs, "one a channel of the model; a DICOM series as folder or files")
       ->required();
-  command->add_option("--model", arguments->model, "package: a folder, or a name of `rouage model list`")->required();
+  command->add_option(
+      "--model", arguments->model,
+      "package: a folder, or a name of `rouage model list`; without it: body, lungs, airways and bone of a CT "
+      "by classical rules");
   command->add_option("--out", arguments->out, "file or folder to write")->required();
   command
       ->add_option("--write", arguments->write, "what a folder gets: nifti, seg, labelmap, rtstruct, sr (default: all)")
@@ -175,6 +215,8 @@ void add_segment(CLI::App& program, int& exit_code) {
   command->add_option("--series", arguments->series, "Series Instance UID, where the folder holds several");
   command->add_flag("--resample-uneven", arguments->resample_uneven,
                     "resample uneven or missing slices instead of refusing");
+  command->add_flag("--assume-hounsfield", arguments->assume_hounsfield,
+                    "without --model: take a volume file's values, which have no unit, as Hounsfield units");
   command->add_flag("--untilt", arguments->untilt, "resample a tilted gantry instead of keeping its sheared grid");
   command->add_option("--language", arguments->language, "of what people read")->check(CLI::IsMember({"en", "fr"}));
   command->add_flag("--json", arguments->json, "one JSON document: docs/formats/segment.md");

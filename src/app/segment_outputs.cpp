@@ -13,7 +13,6 @@ bool wants(const SegmentArguments& arguments, const std::string& what) {
          std::find(arguments.write.begin(), arguments.write.end(), what) != arguments.write.end();
 }
 
-/// "organs.nii.gz" beside "organs.nii.gz.part": the writers choose the format by the ending, so the part keeps it.
 void write_map(const fs::path& file, const SegmentSource& source, const results::VolumeSegmentation& segmentation) {
   image::LabelMapWriteOptions options;
   for (const results::VolumeLabel& label : segmentation.names) options.labels.push_back({label.value, label.name});
@@ -21,9 +20,13 @@ void write_map(const fs::path& file, const SegmentSource& source, const results:
   image::write_label_map(file, segmentation.labels, options);
 }
 
-results::VolumeContext context_of(const SegmentArguments& arguments, const SegmentSource& source, std::string memory) {
-  results::VolumeContext context{
-      .inputs = arguments.inputs, .outputs = {}, .study_instance_uid = {}, .series_instance_uid = {}, .memory = {}};
+}  // namespace
+
+results::VolumeContext segment_context(const SegmentArguments& arguments, const SegmentSource& source,
+                                       std::vector<std::string> outputs, std::string memory) {
+  results::VolumeContext context;
+  context.inputs = arguments.inputs;
+  context.outputs = std::move(outputs);
   context.memory = std::move(memory);
   if (source.series) {
     context.series_instance_uid = source.series->series_instance_uid;
@@ -32,12 +35,10 @@ results::VolumeContext context_of(const SegmentArguments& arguments, const Segme
   return context;
 }
 
-}  // namespace
-
 std::vector<std::string> write_segment_outputs(const SegmentArguments& arguments, const SegmentSource& source,
                                                results::VolumeSegmentation& segmentation, std::string memory) {
   const fs::path out = arguments.out;
-  results::VolumeContext context = context_of(arguments, source, std::move(memory));
+  results::VolumeContext context = segment_context(arguments, source, {}, std::move(memory));
   if (image::is_volume_name(out)) {
     write_map(out, source, segmentation);
     return {out.string()};

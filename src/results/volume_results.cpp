@@ -242,4 +242,13 @@ std::string volume_json(const VolumeSegmentation& segmentation, const VolumeCont
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string ineligible_volume_json(const VolumeContext& context, const std::string& code, const std::string& text) {
+  using Json = nlohmann::ordered_json;
+  const Json json{{"input", context.inputs}, {"level", "series"},
+                  {"cog", "organs"},         {"status", "ineligible"},
+                  {"reason", text},          {"reasons", Json::array({{{"code", code}, {"text", text}}})},
+                  {"labels", Json::array()}, {"outputs", Json::array()}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace rouage::results

@@ -50,5 +50,7 @@ struct VolumeContext {
 };
 /// The document of `rouage segment --json`: docs/formats/segment.md.
 std::string volume_json(const VolumeSegmentation& segmentation, const VolumeContext& context);
+/// The document of a volume that the method does not take: status ineligible, its reason, no labels.
+std::string ineligible_volume_json(const VolumeContext& context, const std::string& code, const std::string& text);
 
 }  // namespace rouage::results
