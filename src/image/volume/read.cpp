@@ -101,23 +101,28 @@ struct LabelPiece {
 
 LabelPiece to_labels(const VolumeHeader& header, std::span<const std::uint8_t> bytes, std::span<std::uint16_t> out) {
   const double slope = header.slope, intercept = header.intercept;
-  const bool plain = !scaled(header);
   LabelPiece piece;
-  each_scalar(header.type, bytes, [&](std::size_t n, auto value) {
-    if constexpr (std::is_integral_v<decltype(value)>) {
-      if (plain) {
-        if (!std::in_range<std::uint16_t>(value) && n < piece.bad) piece = {n, static_cast<double>(value)};
-        out[n] = static_cast<std::uint16_t>(value);
-        return;
-      }
-    }
+  const auto take_scaled = [&](std::size_t n, auto value) {
     const double label = static_cast<double>(value) * slope + intercept;
-    if (!(label >= 0 && label <= kMostLabel && label == std::floor(label))) {
-      if (n < piece.bad) piece = {n, label};
-      return;
+    if (label >= 0 && label <= kMostLabel && label == std::floor(label))
+      out[n] = static_cast<std::uint16_t>(label);
+    else if (n < piece.bad)
+      piece = {n, label};
+  };
+  const auto take_plain = [&](std::size_t n, auto value) {
+    if constexpr (std::is_unsigned_v<decltype(value)> && sizeof(value) <= sizeof(std::uint16_t)) {
+      out[n] = value;  // nothing to check: the loop is a copy
+    } else if constexpr (std::is_integral_v<decltype(value)>) {
+      if (!std::in_range<std::uint16_t>(value) && n < piece.bad) piece = {n, static_cast<double>(value)};
+      out[n] = static_cast<std::uint16_t>(value);
+    } else {
+      take_scaled(n, value);
     }
-    out[n] = static_cast<std::uint16_t>(label);
-  });
+  };
+  if (scaled(header))
+    each_scalar(header.type, bytes, take_scaled);
+  else
+    each_scalar(header.type, bytes, take_plain);
   return piece;
 }
 

@@ -1,5 +1,6 @@
 /// Writing: whole or not at all, slice by slice, the same bytes each time.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "image/volume/made_volumes.h"
 
@@ -63,6 +64,27 @@ TEST(LabelMapWriter, ALabelAboveTheAnnouncedOneIsRefusedNotCut) {
               for (std::uint32_t k = 0; k < map.grid.size[2]; ++k) writer.add_slice(map.slice(k));
             }),
             ErrorCode::VolumeInvalid);
+}
+
+long peak_kib() {
+  struct rusage use {};
+  ::getrusage(RUSAGE_SELF, &use);
+  return use.ru_maxrss;
+}
+
+TEST(LabelMapWriter, AMapOf800SlicesIsNeverInMemory) {
+  const Folder folder;
+  const Grid grid{{512, 512, 800}, {}, {{{0.8, 0, 0}, {0, 0.8, 0}, {0, 0, 1}}}};
+  std::vector<std::uint16_t> slice(512 * 512);
+  const long before = peak_kib();
+  LabelMapWriter writer(folder / "a.nii.gz", grid, {.largest_label = 117});
+  for (std::uint32_t k = 0; k < 800; ++k) {
+    slice[(k * 997U) % slice.size()] = static_cast<std::uint16_t>(k % 118);
+    writer.add_slice(slice);
+  }
+  writer.finish();
+  EXPECT_LT(peak_kib() - before, 8 * 1024) << "as uint8 the map would be 200 MiB";
+  EXPECT_EQ(read_grid(folder / "a.nii.gz").size[2], 800u);
 }
 
 TEST(VolumeWriting, TheSameVolumeGivesTheSameBytes) {
