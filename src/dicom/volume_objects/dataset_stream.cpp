@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <array>
 #include <condition_variable>
 #include <exception>
 #include <map>
@@ -142,19 +143,39 @@ Bytes deflated(std::span<const std::uint8_t> bytes, bool last) {
   if (deflateInit2(&stream, kDeflateLevel, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
     throw Error(ErrorCode::Internal, "zlib cannot start");
   const std::unique_ptr<z_stream, DeflateEnd> guard(&stream);
-  Bytes out(64 + deflateBound(&stream, static_cast<uLong>(bytes.size())));
   stream.next_in = const_cast<Bytef*>(bytes.data());  // zlib only reads through it
   stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = out.data();
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int state = deflate(&stream, last ? Z_FINISH : Z_SYNC_FLUSH);
-  if (state != (last ? Z_STREAM_END : Z_OK) || stream.avail_in != 0)
+  Bytes out;
+  std::array<std::uint8_t, 65'536> piece;
+  int state = Z_OK;
+  do {  // a flush is over when it leaves room
+    stream.next_out = piece.data();
+    stream.avail_out = static_cast<uInt>(piece.size());
+    state = deflate(&stream, last ? Z_FINISH : Z_SYNC_FLUSH);
+    out.insert(out.end(), piece.begin(), piece.end() - static_cast<std::ptrdiff_t>(stream.avail_out));
+  } while (stream.avail_out == 0);
+  // Z_BUF_ERROR: the flush ended just where the piece did, and there was nothing left to do.
+  if (stream.avail_in != 0 || (last ? state != Z_STREAM_END : state != Z_OK && state != Z_BUF_ERROR))
     throw Error(ErrorCode::Internal, "zlib did not take a block");
-  return Bytes(out.begin(), out.end() - static_cast<std::ptrdiff_t>(stream.avail_out));
+  return out;
+}
+
+Bytes BufferPool::take() {
+  const std::lock_guard lock(mutex_);
+  if (free_.empty()) return {};
+  Bytes buffer = std::move(free_.back());
+  free_.pop_back();
+  buffer.clear();
+  return buffer;
+}
+
+void BufferPool::give_back(Bytes buffer) {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(buffer));
 }
 
 void in_order(std::size_t count, unsigned threads, const std::function<Bytes(std::size_t)>& make,
-              const std::function<void(const Bytes&)>& take) {
+              const std::function<void(Bytes)>& take) {
   if (threads <= 1) {
     for (std::size_t block = 0; block < count; ++block) take(make(block));
     return;
@@ -174,7 +195,7 @@ void in_order(std::size_t count, unsigned threads, const std::function<Bytes(std
       window.next_taken = block + 1;
     }
     window.changed.notify_all();
-    take(bytes);
+    take(std::move(bytes));
   }
 }
 

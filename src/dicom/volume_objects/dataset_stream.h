@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/values.h"
 #include "dicom/writing_item.h"
@@ -34,9 +36,21 @@ Bytes implicit_bytes(std::span<const std::uint8_t> explicit_bytes);
 /// last one, with the end mark. So blocks may be made in any order and their concatenation is one stream.
 Bytes deflated(std::span<const std::uint8_t> bytes, bool last);
 
+/// Buffers that have been used: a block of megabytes that is given back to the system and taken again costs more in
+/// page faults than in work. Thread-safe.
+class BufferPool {
+ public:
+  Bytes take();  ///< empty, with the capacity of an earlier one where there is one
+  void give_back(Bytes buffer);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Bytes> free_;
+};
+
 /// make(0..count-1) on `threads` threads, take() in order on the caller's; at most 2 * threads blocks wait. The first
 /// exception of make, in block order, is thrown here.
 void in_order(std::size_t count, unsigned threads, const std::function<Bytes(std::size_t)>& make,
-              const std::function<void(const Bytes&)>& take);
+              const std::function<void(Bytes)>& take);
 
 }  // namespace rouage::dicom::stream

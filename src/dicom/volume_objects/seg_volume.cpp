@@ -105,10 +105,11 @@ class SegBlocks {
     pixel_blocks_ = (plan.frames.size() + frames_per_block_ - 1) / frames_per_block_;
   }
   std::size_t count() const { return 1 + group_blocks_ + pixel_blocks_; }
-  Bytes block(std::size_t index) const {
+  /// Block `index`, in the memory of `buffer` (empty).
+  Bytes block(std::size_t index, Bytes buffer) const {
     if (index == 0) return header();
-    if (index <= group_blocks_) return groups(index - 1);
-    return pixels(index - 1 - group_blocks_);
+    if (index <= group_blocks_) return groups(index - 1, std::move(buffer));
+    return pixels(index - 1 - group_blocks_, std::move(buffer));
   }
 
  private:
@@ -120,16 +121,14 @@ class SegBlocks {
     return out;
   }
 
-  Bytes groups(std::size_t index) const {
-    Bytes out;
+  Bytes groups(std::size_t index, Bytes out) const {
     const std::size_t end = std::min(plan_.frames.size(), (index + 1) * kGroupsPerBlock);
     for (std::size_t f = index * kGroupsPerBlock; f < end; ++f)
       plan_.templates[plan_.frames[f].box.k].append_to(out, static_cast<std::uint16_t>(plan_.frames[f].segment + 1));
     return out;
   }
 
-  Bytes pixels(std::size_t index) const {
-    Bytes out;
+  Bytes pixels(std::size_t index, Bytes out) const {
     if (index == 0) {
       stream::append_tag(out, DCM_PixelData);
       const bool words = plan_.bits == 16;
@@ -215,12 +214,18 @@ SegWritten write_seg_volume(const SegVolumeObject& object, const LabelSource& la
                                        deflate ? stream::kDeflatedLittleEndian : stream::kExplicitLittleEndian);
   take(meta);
   const std::size_t count = blocks.count();
-  stream::in_order(
-      count, object.threads,
-      [&](std::size_t index) {
-        return deflate ? stream::deflated(blocks.block(index), index + 1 == count) : blocks.block(index);
-      },
-      take);
+  stream::BufferPool pool;
+  const auto make = [&](std::size_t index) {
+    Bytes block = blocks.block(index, pool.take());
+    if (!deflate) return block;
+    Bytes packed = stream::deflated(block, index + 1 == count);
+    pool.give_back(std::move(block));
+    return packed;
+  };
+  stream::in_order(count, object.threads, make, [&](Bytes bytes) {
+    take(bytes);
+    if (!deflate) pool.give_back(std::move(bytes));
+  });
   // PS3.5 A.5: a deflated stream of odd length is padded with one zero.
   if (deflate && (written.bytes - meta.size()) % 2 == 1) take(Bytes{0});
   return written;

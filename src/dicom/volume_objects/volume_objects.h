@@ -85,7 +85,7 @@ struct SegWritten {
       frames_of;  ///< frames in which segments[0..] is present (0: an empty segment, which is kept)
   std::vector<std::string> warnings;
 };
-/// Memory: the planes that `labels` holds, a box of 16 bytes a frame, one header a slice, 4 blocks of about 4 MiB a
+/// Memory: the planes that `labels` holds, about 40 bytes a frame, one header a slice, 4 blocks of about 4 MiB a
 /// thread. Errors: WriteInvalid (no or doubled segments, a label without a segment, rows not perpendicular to columns,
 /// pixel data over 4 GiB in either syntax), GridMismatch (planes or sources that do not fit the grid).
 SegWritten write_seg_volume(const SegVolumeObject& object, const LabelSource& labels, const ByteSink& sink);
@@ -116,7 +116,8 @@ struct ReadSeg {
   int bits_allocated = 1;
 };
 struct SegLimits {
-  std::uint64_t bytes = std::uint64_t{4} << 30;  ///< of the file, and of a deflated data set when inflated
+  std::uint64_t bytes =
+      std::uint64_t{1} << 30;  ///< of the file, and of a deflated data set when inflated (three times that in memory)
   std::size_t frames = 200'000;
 };
 /// Errors: FileMissing, NotDicom, HeaderInvalid, FileTooLarge, PixelDataTruncated, PixelDataUnsupported (fractional,
