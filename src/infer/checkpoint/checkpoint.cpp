@@ -174,6 +174,17 @@ std::map<std::string, TensorView> read_weights(const Pickle& pickle) {
   return weights;
 }
 
+/// A copy of a file that lies beside the checkpoint: not needed, so what is no plain data is let lie.
+std::string json_beside(const Pickle& pickle, Ref arguments, std::string_view key) {
+  const std::optional<Ref> found = pickle.find(arguments, key);
+  if (!found || pickle.at(*found).kind != Kind::dict) return {};
+  try {
+    return pickle.json_of(*found);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 /// Widens bytes to float32. The element type is one of the four.
 float value_at(const std::uint8_t* bytes, Element element) {
   std::uint64_t bits = 0;
@@ -221,10 +232,8 @@ void Checkpoint::read_pickle_entry() {
   if (const auto name = pickle.find(top, "trainer_name")) trainer = pickle.text_of(*name).value_or("");
   if (const auto arguments = pickle.find(top, "init_args")) {
     if (const auto word = pickle.find(*arguments, "configuration")) configuration = pickle.text_of(*word).value_or("");
-    if (const auto plans = pickle.find(*arguments, "plans"); plans && pickle.at(*plans).kind == Kind::dict)
-      plans_json = pickle.json_of(*plans);
-    if (const auto dataset = pickle.find(*arguments, "dataset_json"); dataset && pickle.at(*dataset).kind == Kind::dict)
-      dataset_json = pickle.json_of(*dataset);
+    plans_json = json_beside(pickle, *arguments, "plans");
+    dataset_json = json_beside(pickle, *arguments, "dataset_json");
   }
   const auto axes = pickle.find(top, "inference_allowed_mirroring_axes");
   mirroring_known = axes.has_value();

@@ -238,6 +238,9 @@ class Import {
 
   /// The runtime opens what was written and agrees about channels and classes.
   void check_runs(const fs::path& path) {
+    // Durable files are private to their writer; a package is read by whoever runs it, as its other files are.
+    fs::permissions(path,
+                    fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read | fs::perms::others_read);
     const Session net = Session::open(path, {.threads = 1});
     const DatasetFacts facts = read_dataset_facts(dataset_);
     const auto fits = [](const TensorInfo& info, std::uint64_t wanted) {

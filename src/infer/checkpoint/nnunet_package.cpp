@@ -19,11 +19,12 @@ constexpr std::uint64_t kYamlCap = 4 * kMebibyte, kFileCap = 1024 * kMebibyte;
 void check_contents(const NnunetPackage& package) {
   for (const auto& [name, hex] : package.files) {
     const fs::path path = package.folder / name;
-    if (const std::string found = file_digest(path, kFileCap).hex(); found != hex)
+    const Bytes bytes = read_file(path, kFileCap);
+    if (const std::string found = sha256(bytes).hex(); found != hex)
       throw Error(ErrorCode::PackageDigest, fmt::format("SHA-256 is {}, model.yaml says {}", found, hex)).file(path);
     if (path.extension() != ".onnx") continue;
     try {
-      if (!read_onnx(read_file(path, kFileCap)).external_files().empty())
+      if (!read_onnx(bytes).external_files().empty())
         throw Error(ErrorCode::PackageInvalid, "it takes weights from another file, which model.yaml does not list");
     } catch (Error& error) {
       throw error.file(path);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kDirectoryCap = 64 * kMebibyte;
 constexpr std::uint64_t kEntryCap = 200'000;
-constexpr std::uint64_t kPiece = 4 * kMebibyte;
+constexpr std::uint64_t kPiece = kMebibyte;
 constexpr std::uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEnd = 0x06054b50;
 constexpr std::uint32_t kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
 constexpr std::uint64_t kLocalLength = 30, kCentralLength = 46, kEndLength = 22, kLocatorLength = 20, kEnd64Length = 56;
@@ -184,8 +184,10 @@ const ZipEntry* ZipArchive::find(const std::string& name) const {
 
 void ZipArchive::verify(const std::string& name, const ZipEntry& entry) const {
   uLong crc = crc32(0, nullptr, 0);
+  Bytes buffer(static_cast<std::size_t>(std::min(kPiece, entry.size)));
   for (std::uint64_t done = 0; done < entry.size;) {
-    const Bytes piece = file_.bytes(entry.data + done, std::min(kPiece, entry.size - done));
+    const auto piece = std::span(buffer).first(static_cast<std::size_t>(std::min(kPiece, entry.size - done)));
+    file_.read(entry.data + done, piece);
     crc = crc32(crc, piece.data(), static_cast<uInt>(piece.size()));
     done += piece.size();
   }

@@ -64,6 +64,8 @@ TEST_F(NnunetPackageTest, SaysWhatItIsAndKeepsTheJsonFilesByteForByte) {
   EXPECT_EQ(package.labels[2].name, "kidney \"left\"");
   EXPECT_EQ(package.labels[2].values, std::vector<int>{2});
   EXPECT_EQ(package.files.size(), 5U);
+  for (const auto& [name, hex] : package.files)
+    EXPECT_NE(fs::status(out / name).permissions() & fs::perms::others_read, fs::perms::none) << name << " is private";
   EXPECT_EQ(package.digest, sha256(read_text(out / "model.yaml")).hex());
   EXPECT_EQ(read_text(out / "plans.json"), read_text(folder / "plans.json"));
   EXPECT_EQ(read_text(out / "dataset.json"), read_text(folder / "dataset.json"));
