@@ -180,6 +180,46 @@ void Sheet::stroke_circle(double x, double y, double radius, Colour colour, doub
   cairo_stroke(c);
 }
 
+void Sheet::stroke_paths(const std::vector<std::vector<std::pair<double, double>>>& pieces, bool closed, Colour colour,
+                         double line, const std::vector<double>& dashes) {
+  cairo_t* c = parts_->cairo.get();
+  parts_->source(colour);
+  cairo_set_line_width(c, line);
+  cairo_set_line_join(c, CAIRO_LINE_JOIN_ROUND);
+  cairo_set_dash(c, dashes.data(), static_cast<int>(dashes.size()), 0);
+  for (const auto& piece : pieces) {
+    cairo_new_path(c);
+    for (const auto& [x, y] : piece) cairo_line_to(c, x, y);
+    if (closed) cairo_close_path(c);
+    cairo_stroke(c);
+  }
+  cairo_set_dash(c, nullptr, 0, 0);
+}
+
+void Sheet::fill_paths(const std::vector<std::vector<std::pair<double, double>>>& rings, Colour colour) {
+  cairo_t* c = parts_->cairo.get();
+  parts_->source(colour);
+  cairo_new_path(c);
+  for (const auto& ring : rings) {
+    cairo_new_sub_path(c);
+    for (const auto& [x, y] : ring) cairo_line_to(c, x, y);
+    cairo_close_path(c);
+  }
+  cairo_fill(c);
+}
+
+void Sheet::begin_place(double x, double y, double scale, bool turned) {
+  cairo_t* c = parts_->cairo.get();
+  cairo_save(c);
+  cairo_translate(c, x, y);
+  cairo_scale(c, scale, scale);
+  if (turned) cairo_rotate(c, -std::numbers::pi / 2);
+}
+
+void Sheet::end_place() {
+  cairo_restore(parts_->cairo.get());
+}
+
 void Sheet::clip(double x, double y, double width, double height) {
   cairo_save(parts_->cairo.get());
   cairo_rectangle(parts_->cairo.get(), x, y, width, height);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rouage::page {
@@ -47,6 +48,14 @@ class Sheet {
   void stroke_rectangle(double x, double y, double width, double height, Colour colour, double line);
   void fill_polygon(const std::vector<std::pair<double, double>>& points, Colour colour);
   void stroke_circle(double x, double y, double radius, Colour colour, double line);
+  /// Open or closed lines; dashes in pixels along the line, empty: solid.
+  void stroke_paths(const std::vector<std::vector<std::pair<double, double>>>& pieces, bool closed, Colour colour,
+                    double line, const std::vector<double>& dashes);
+  /// One fill for all rings (non-zero rule), so that rings that overlap are not darker.
+  void fill_paths(const std::vector<std::vector<std::pair<double, double>>>& rings, Colour colour);
+  /// Until end_place: (0, 0) is (x, y), lengths are multiplied, turned: a quarter turn against the clock.
+  void begin_place(double x, double y, double scale, bool turned);
+  void end_place();
   void clip(double x, double y, double width, double height);  ///< until unclip()
   void unclip();
 
