@@ -56,7 +56,7 @@ TEST_P(SegmentGolden, LabelMapIsTheReferences) {
 INSTANTIATE_TEST_SUITE_P(Precisions, SegmentGolden,
                          testing::Values(std::pair{std::string("exact"), 1e-4}, std::pair{std::string("f32"), 1e-4},
                                          std::pair{std::string("bf16"), 5e-4}),
-                         [](const auto& info) { return info.param.first; });
+                         [](const auto& precision) { return precision.param.first; });
 
 TEST(Segment, OneAndTwoThreadsGiveTheSameBytes) {
   if (!fs::exists(golden("mr_aniso"))) GTEST_SKIP() << "../shared/data/nnunet_golden is absent";
@@ -140,7 +140,7 @@ TEST(Segment, SaysWhatIsWrong) {
   EXPECT_NE(channels.err.find("1 channel"), std::string::npos) << channels.err;
   const Outcome memory = run("segment " + image + model + out + " --memory 1M");
   EXPECT_NE(memory.exit_code, 0);
-  EXPECT_NE(memory.err.find("--memory"), std::string::npos) << memory.err;
+  EXPECT_NE(memory.err.find("MiB are needed, 1 MiB allowed"), std::string::npos) << memory.err;
   EXPECT_FALSE(fs::exists(folder / "out.nii.gz"));
 }
 
