@@ -20,6 +20,7 @@ void add_echo(CLI::App& program, int& exit_code);
 void add_receive(CLI::App& program, int& exit_code);
 void add_rules(CLI::App& program, int& exit_code);
 void add_store(CLI::App& program, int& exit_code);
+void add_evidence(CLI::App& program, int& exit_code);
 void add_segment(CLI::App& program, int& exit_code);
 void add_readers(CLI::App& program, int& exit_code);
 

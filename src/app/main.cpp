@@ -18,8 +18,8 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", version_text, "print the version and end");
   int exit_code = 0;
   for (const auto add :
-       {add_analyze, add_segment, add_serve, add_status, add_receive, add_send, add_echo, add_simulate_load, add_store,
-        add_rules, add_work, add_model, add_phantom, add_doctor, add_readers})
+       {add_analyze, add_segment, add_evidence, add_serve, add_status, add_receive, add_send, add_echo,
+        add_simulate_load, add_store, add_rules, add_work, add_model, add_phantom, add_doctor, add_readers})
     add(program, exit_code);
   try {
     program.parse(argc, argv);

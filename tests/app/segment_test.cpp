@@ -30,6 +30,7 @@ std::size_t different(const fs::path& a, const fs::path& b) {
 class SegmentGolden : public testing::TestWithParam<std::pair<std::string, double>> {};
 
 /// Shares of voxels of the golden README: exact and f32 0.01 %, bf16 0.05 %. Both cases, the whole command.
+// SEG-4
 TEST_P(SegmentGolden, LabelMapIsTheReferences) {
   const auto& [precision, share] = GetParam();
   for (const std::string name : {"ct_iso", "mr_aniso"}) {
@@ -58,6 +59,7 @@ INSTANTIATE_TEST_SUITE_P(Precisions, SegmentGolden,
                                          std::pair{std::string("bf16"), 5e-4}),
                          [](const auto& precision) { return precision.param.first; });
 
+// SEG-3
 TEST(Segment, OneAndTwoThreadsGiveTheSameBytes) {
   if (!fs::exists(golden("mr_aniso"))) GTEST_SKIP() << "../shared/data/nnunet_golden is absent";
   const Folder folder("segment-threads");
@@ -114,6 +116,7 @@ TEST(Segment, OfADicomSeriesWritesEveryObjectTwiceTheSame) {
   EXPECT_LT(right / right_count, -30);
 }
 
+// SEG-9
 TEST(Segment, AVolumeThatIsNoCtIsIneligibleAndNotAnError) {
   const Folder folder("segment-ineligible");
   ASSERT_EQ(run("phantom ct --size 32,32,32 --out " + (folder / "ct.nii.gz").string()).exit_code, 0);

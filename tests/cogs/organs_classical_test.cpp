@@ -58,6 +58,7 @@ TEST(ClassicalOrgans, AreThoseOfThePhantom) {
   EXPECT_LT(missed, body / 50);
 }
 
+// SEG-1
 TEST(ClassicalOrgans, LeftIsThePatientsLeftInAllFortyEightAxisOrders) {
   const Trunk t = trunk({.voxel_mm = 6});
   const ClassicalOrgans straight = classical_organs(t.ct, {.threads = 2});
@@ -187,6 +188,7 @@ std::string refusal(const Volume<float>& volume, const ClassicalOptions& options
   return found.refusal;
 }
 
+// SEG-9
 TEST(ClassicalOrgans, RefuseWhatIsNoCtInHounsfieldUnits) {
   const Trunk t = trunk({.voxel_mm = 8});
   Volume<float> v = t.ct;

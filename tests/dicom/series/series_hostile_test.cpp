@@ -56,6 +56,7 @@ TEST(SeriesHostile, AWholeSeriesStands) {
   EXPECT_EQ(found.frame_of_reference_uid, "1.2.3.4.4");
 }
 
+// GEO-8
 TEST(SeriesHostile, ReversedFileOrderAndReversedNumbersChangeNothing) {
   const auto folder =
       make_ct("reversed", 8, [](int k, DcmDataset& d) { put(d, DCM_InstanceNumber, std::to_string(100 - k)); });
@@ -68,6 +69,7 @@ TEST(SeriesHostile, ReversedFileOrderAndReversedNumbersChangeNothing) {
   EXPECT_EQ(forward.volumes[0].files, backward.volumes[0].files);
 }
 
+// GEO-9
 TEST(SeriesHostile, OneMissingSliceIsNamedAndRefused) {
   const auto folder = make_ct("missing", 8);
   fs::remove(folder / "031.dcm");  // k = 4, at z = 0
@@ -124,6 +126,7 @@ TEST(SeriesHostile, ADuplicatePlaceWithTheSamePixelsIsDroppedAndSaid) {
   EXPECT_TRUE(says(outcome.reading.volumes[0].warnings, "1 slices repeated another"));
 }
 
+// GEO-9
 TEST(SeriesHostile, ADuplicatePlaceWithOtherPixelsIsRefused) {
   const auto folder = make_ct("other-pixels", 6);
   add_slice(folder, "zz.dcm", 2, [](int, DcmDataset& d) {
@@ -139,6 +142,7 @@ TEST(SeriesHostile, OneInstanceUidWithTwoPicturesIsRefused) {
   expect_refused(read(folder), ErrorCode::SeriesRefused, "different pixels", "(0020,0032)");
 }
 
+// GEO-9
 TEST(SeriesHostile, UnevenSpacingIsRefusedAndResampledOnRequest) {
   const auto uneven = [](int k, DcmDataset& d) {
     if (k >= 4) move_to(d, "-3\\-4\\" + std::to_string(-10 + kStep * k + 0.6));
@@ -178,6 +182,7 @@ void tilt(int k, DcmDataset& d) {
   move_to(d, "-3\\-4\\" + std::to_string(-10 + 5.0 * k));
 }
 
+// GEO-11
 TEST(SeriesHostile, ATiltedGantryKeepsItsShearAndIsSaid) {
   const Outcome outcome = read(make_ct("tilted", 6, tilt));
   ASSERT_FALSE(outcome.error) << outcome.error->what();
@@ -225,6 +230,7 @@ TEST(SeriesHostile, SlicesShiftedSidewaysAreRefused) {
                  ErrorCode::SeriesRefused, "beside the line of the others", "(0020,0032)");
 }
 
+// GEO-10
 TEST(SeriesHostile, MixedOrientationsBecomeVolumesOfTheirOwn) {
   const auto folder = make_ct("mixed", 12, [](int k, DcmDataset& d) {
     if (k < 6) return;
@@ -276,6 +282,7 @@ TEST(SeriesHostile, RescaleThatChangesInCtIsAppliedPerSliceAndSaid) {
   EXPECT_TRUE(says(found.warnings, "rescale changes from slice to slice"));
 }
 
+// GEO-10
 TEST(SeriesHostile, TwoAcquisitionsAtTheSamePlacesAreSplit) {
   const auto folder = make_ct("acquisitions", 12, [](int k, DcmDataset& d) {
     if (k < 6) return;
@@ -321,6 +328,7 @@ TEST(SeriesHostile, PhasesAndKernelsAreSplitByWhatTheyAre) {
   EXPECT_EQ(outcome.reading.volumes[3].split_by, "kernel Br64, cardiac phase 400");
 }
 
+// GEO-10
 TEST(SeriesHostile, TwoSeriesInOneFolderAreTwoVolumes) {
   const auto folder = make_ct("two-series", 12, [](int k, DcmDataset& d) {
     if (k >= 6) put(d, DCM_SeriesInstanceUID, "1.2.3.4.5");
@@ -368,6 +376,7 @@ TEST(SeriesHostile, ATruncatedFileAtTheEndLeavesAShorterVolumeAndIsSaid) {
   }
 }
 
+// GEO-3
 TEST(SeriesHostile, MissingPositionOrientationOrSpacingIsRefusedWithItsTag) {
   const std::pair<DcmTagKey, std::string> rows[] = {{DCM_ImagePositionPatient, "(0020,0032)"},
                                                     {DCM_ImageOrientationPatient, "(0020,0037)"},

@@ -49,6 +49,7 @@ Point3 marker_centre(const image::Volume<float>& hu) {
 
 const image::PhantomCtOptions kSmall{.size = {40, 36, 32}, .spacing_mm = {8, 8.5, 11}, .orientation = "LPS"};
 
+// GEO-1
 TEST(CtSeries, TheMarkerStaysAtItsPlaceInAll48AxisOrders) {
   ASSERT_EQ(all_orders().size(), 48u);
   const auto original = image::phantom_ct(kSmall);

@@ -16,6 +16,7 @@ CsvTable organs() {
   return read_csv(made::shared_data() / "codes/organs_snomed.csv");
 }
 
+// SEG-1
 TEST(OrganCodes, everyRowOfTheTableKeepsItsSideCategoryAndCorrection) {
   if (!std::filesystem::exists(made::shared_data() / "codes")) GTEST_SKIP() << "shared data are not there";
   const CsvTable table = organs();

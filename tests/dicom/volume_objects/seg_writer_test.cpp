@@ -143,6 +143,7 @@ TEST(WriteSegVolume, dcmtkReadsTheBits) {
   EXPECT_EQ(found.values, map.values);
 }
 
+// SEG-7, SEG-8
 TEST(WriteSegVolume, leavesEmptyFramesOutAndKeepsEmptySegments) {
   const LabelMap map = odd_phantom();
   const SegVolumeObject object = made::seg_of(map.grid, odd_segments(), SegKind::binary, SegSyntax::deflated);
@@ -213,6 +214,7 @@ void expect_in_place(const LabelMap& map, SegKind kind) {
   }
 }
 
+// SEG-1
 TEST(WriteSegVolume, theMarkerStaysAtItsPlaceInAll48AxisOrders) {
   for (int order = 0; order < 6; ++order)
     for (int signs = 0; signs < 8; ++signs) {

@@ -85,6 +85,7 @@ TEST(HostileVolumes, Nifti1OffsetsThatAreNoNumbers) {
   }
 }
 
+// GEO-6
 TEST(HostileVolumes, SizesThatOverflowAreRefusedBeforeMemoryIsTaken) {
   const Folder folder;
   Nifti nifti;
@@ -130,6 +131,7 @@ TEST(HostileVolumes, AHeaderThatPromisesMoreThanItsFileCanHoldCostsNoMemory) {
   EXPECT_LT(peak_kib() - before, 64 * 1024);
 }
 
+// GEO-6
 TEST(HostileVolumes, ABombIsUnpackedOnlyAsFarAsItsHeaderNeeds) {
   const Folder folder;
   made::write(folder / "a.nii", made::bytes_of(Nifti{}));

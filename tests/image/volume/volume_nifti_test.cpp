@@ -52,6 +52,7 @@ TEST_F(NiftiFile, RasBecomesLps) {
     }
 }
 
+// GEO-2
 TEST_F(NiftiFile, TheSformCountsAndADisagreeingQformIsSaid) {
   Nifti nifti;
   nifti.qform_code = 1;
@@ -90,6 +91,7 @@ TEST_F(NiftiFile, AQformThatIsNoRotationIsRefused) {
   EXPECT_EQ(refusal([&] { header_of(nifti); }), ErrorCode::VolumeInvalid);
 }
 
+// GEO-2
 TEST_F(NiftiFile, NoFormAtAllIsSaid) {
   Nifti nifti;
   nifti.sform_code = 0;
@@ -140,6 +142,7 @@ TEST_F(NiftiFile, ASlopeOfZeroOrNaNIsNone) {
   EXPECT_EQ(refusal([&] { header_of(nifti); }), ErrorCode::VolumeInvalid);
 }
 
+// GEO-4
 TEST_F(NiftiFile, LabelsAreExactOrRefused) {
   Nifti nifti;
   nifti.datatype = 512;
@@ -172,6 +175,7 @@ TEST_F(NiftiFile, LabelsAreExactOrRefused) {
   }
 }
 
+// GEO-4
 TEST_F(NiftiFile, ARefusedLabelIsNamedByItsVoxel) {
   Nifti nifti;
   nifti.voxels[2 * (1 * 6 + 1 * 3 + 2) + 1] = 0x80;  // voxel (2, 1, 1) is -32768
@@ -211,6 +215,7 @@ std::string geometry_bytes(const std::filesystem::path& path) {
   return out.append(bytes.begin() + 252, bytes.begin() + 328);
 }
 
+// GEO-5
 TEST_F(NiftiFile, AResultCarriesTheGeometryOfItsInputBitByBit) {
   const auto data = std::filesystem::path(ROUAGE_SHARED_DIR) / "data";
   if (!std::filesystem::exists(data)) GTEST_SKIP() << "no ../shared/data";

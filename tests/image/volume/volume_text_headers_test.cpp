@@ -176,6 +176,7 @@ TEST_F(TextHeader, MetaImageAxesAreTheRowsOfItsMatrix) {
   EXPECT_TRUE(said(header, VolumeWarningCode::letters_disagree));
 }
 
+// GEO-3
 TEST_F(TextHeader, MetaImageWithoutPlaceIsSaidWithoutSpacingRefused) {
   EXPECT_TRUE(said(read_volume_header(file("a.mha", kMeta + "ElementDataFile = LOCAL\n" + kVoxels)),
                    VolumeWarningCode::place_unknown));
@@ -211,6 +212,7 @@ TEST_F(TextHeader, MetaImageDetachedVoxels) {
             kValues);
 }
 
+// GEO-7
 TEST_F(TextHeader, VoxelsAreLookedForBesideTheirHeaderOnly) {
   std::filesystem::create_directory(folder_ / "in");
   file("out.raw", kVoxels);

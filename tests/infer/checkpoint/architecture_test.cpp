@@ -184,6 +184,7 @@ TEST(Architecture, RefusesOtherNetsAndDamagedFiles) {
                  "labels.a");
 }
 
+// SEG-2
 TEST(Architecture, KnowsTheTrainersThatKeepThePlannedNet) {
   for (const char* good : {"nnUNetTrainer", "nnUNetTrainerNoMirroring", "nnUNetTrainer_4000epochs_NoMirroring",
                            "nnUNetTrainer_DASegOrd0_NoMirroring", "nnUNetTrainer_250epochs",

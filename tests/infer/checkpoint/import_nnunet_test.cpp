@@ -206,6 +206,7 @@ TEST(ImportNnunet, OtherNetsThanThePlansSayAreRefused) {
       import_nnunet(scratch.path / "trainer", scratch.path / "out", {.accept_trainer = "nnUNetTrainerGELU"}));
 }
 
+// SEG-6
 TEST(ImportNnunet, FilesThatAttackAreRefusedAndNothingIsExecuted) {
   if (!testing::have_torch()) GTEST_SKIP() << "python3-torch is not installed";
   const Scratch scratch;

@@ -159,6 +159,7 @@ LogitDifference compare_logits(const Case& c, const Outcome& r) {
   return d;
 }
 
+// SEG-4
 TEST_P(Golden, ExactModeFollowsTheReferencesFloat16) {
   const Case c = load(GetParam());
   const Outcome r = outcome_of(c, Accumulation::exact, 2);
@@ -183,6 +184,7 @@ TEST_P(Golden, Float32ModeDiffersOnlyWhereTheReferenceRounds) {
   expect_labels(c, r.labels);
 }
 
+// SEG-3
 TEST_P(Golden, GivesTheSameBytesWithAnyNumberOfThreads) {
   const Case c = load(GetParam());
   for (const Accumulation mode : {Accumulation::exact, Accumulation::float32}) {

@@ -114,6 +114,7 @@ TEST(Plans, InheritanceInACircleIsRefused) {
   EXPECT_REFUSED(refusal(plans, kDataset, "", "a"), "inherits from itself");
 }
 
+// SEG-2
 TEST(Plans, UnknownNamesAreRefusedNeverReplaced) {
   const auto changed = [](const std::string& key, const json& value) {
     json plans = small_plans();

@@ -375,6 +375,7 @@ TEST(Segment, StopsWhenTheCallerSaysNo) {
   EXPECT_EQ(last, 3U);
 }
 
+// SEG-5
 TEST(Segment, KeepsToItsBudgetOrSaysWhatItNeeds) {
   Simple s;
   s.model.folds.resize(2);

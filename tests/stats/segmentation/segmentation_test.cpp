@@ -250,6 +250,7 @@ TEST(Surfaces, OfAMaskWithItselfAreNoDistanceApart) {
 // ---- empty masks, grids, labels
 // ------------------------------------------------------------------------------------------
 
+// SEG-10
 TEST(EmptyMasks, BothLeaveEveryRatioUndefinedWithAReason) {
   const Mask nothing = noise(box_grid(5, 5, 5), 0, 1);
   const auto s = compare_masks(nothing, nothing);
