@@ -6,6 +6,10 @@
 
 #include "base/error.h"
 #include "evidence/agreement.h"
+#include "evidence/calibration.h"
+#include "evidence/diagnostic.h"
+#include "evidence/roc.h"
+#include "evidence/survival.h"
 
 namespace rouage::evidence {
 namespace {
@@ -19,7 +23,7 @@ const OptionEntry& declared(const AnalysisEntry& entry, const std::string& name)
 }  // namespace
 
 const std::vector<AnalysisEntry>& all_analyses() {
-  static const std::vector<AnalysisEntry> kAnalyses{agreement_entry()};
+  static const std::vector<AnalysisEntry> kAnalyses{diagnostic_entry(), roc_entry(), calibration_entry(), agreement_entry(), survival_entry()};
   return kAnalyses;
 }
 
