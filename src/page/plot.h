@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/values.h"
@@ -73,5 +74,30 @@ std::string plot_svg(const Plot& plot, const PlotOptions& options);
 Bytes plot_png(const Plot& plot, const PlotOptions& options);
 /// One page for all plots: hover shows values, legend entries hide and show, no outside file, script or font.
 std::string plots_html(const std::vector<Plot>& plots, const std::string& title, const PlotOptions& options);
+
+/// A report that people print and file: headings, paragraphs, tables and plots, top to bottom.
+struct ReportHeading {
+  std::string text{};
+  int level = 2;  ///< 1..3
+};
+struct ReportText {
+  std::string text{};
+  bool warning = false;  ///< stands out: what a reader must not miss
+};
+struct ReportTable {
+  std::vector<std::string> header{};
+  std::vector<std::vector<std::string>> rows{};
+};
+using ReportBlock = std::variant<ReportHeading, ReportText, ReportTable, Plot>;
+struct Report {
+  std::string title{}, subtitle{};
+  std::string date{};  ///< "2026-11-24", of the report's plan: no clock is read, so that the bytes stay the same
+  std::string language = "en";
+  std::vector<ReportBlock> blocks{};
+};
+/// One page as plots_html makes it.
+std::string report_html(const Report& report);
+/// A4, vector plots, text that can be searched. The same report gives the same bytes. Errors: FontMissing.
+Bytes report_pdf(const Report& report);
 
 }  // namespace rouage::page

@@ -10,6 +10,8 @@ constexpr std::string_view kStyle =
     "figure{margin:0 0 32px}svg{max-width:100%;height:auto}.hovers circle{fill:transparent;stroke:none}"
     ".hovers circle.near{stroke:#000;stroke-width:1.5}.entry{cursor:pointer}.entry[aria-pressed=false]{opacity:.35}"
     ".off{display:none}.value{min-height:1.4em;font-size:14px}.help{color:#4d4d4d;font-size:13px}"
+    "table{border-collapse:collapse;font-size:14px;margin:8px 0 20px}th,td{border-bottom:1px solid #d0d0d0;padding:4px "
+    "10px 4px 0;text-align:left;vertical-align:top}.warning{border-left:4px solid #d55e00;padding-left:10px}"
     "svg:focus-visible,.entry:focus-visible{outline:2px solid #0072b2}";
 
 // The script's text is fixed, so that its digest in the policy is fixed; all data are in the attributes of the SVG.
@@ -78,19 +80,27 @@ std::string base64(const Digest& digest) {
 
 }  // namespace
 
+std::string html_figure(const Scene& scene, const std::string& id) {
+  return "<figure>\n" + scene_svg(scene, id, true) +
+         "<div class=\"value\" role=\"status\" aria-live=\"polite\"></div>\n</figure>\n";
+}
+
+std::string html_page(const std::string& title, const std::string& language, const std::string& body) {
+  return "<!DOCTYPE html>\n<html lang=\"" + xml_text(language) +
+         "\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" "
+         "content=\"default-src 'none'; style-src 'sha256-" +
+         base64(sha256(kStyle)) + "'; script-src 'sha256-" + base64(sha256(kScript)) +
+         "'\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>" + xml_text(title) +
+         "</title>\n<style>" + std::string(kStyle) + "</style>\n</head>\n<body>\n" + body + "<script>" +
+         std::string(kScript) + "</script>\n</body>\n</html>\n";
+}
+
 std::string plots_html(const std::vector<Plot>& plots, const std::string& title, const PlotOptions& options) {
-  const std::string help = xml_text(text(options.language, "plot.help"));
-  std::string html = "<!DOCTYPE html>\n<html lang=\"" + xml_text(options.language) +
-                     "\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" "
-                     "content=\"default-src 'none'; style-src 'sha256-" +
-                     base64(sha256(kStyle)) + "'; script-src 'sha256-" + base64(sha256(kScript)) +
-                     "'\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>" + xml_text(title) +
-                     "</title>\n<style>" + std::string(kStyle) + "</style>\n</head>\n<body>\n<h1>" + xml_text(title) +
-                     "</h1>\n<p class=\"help\">" + help + "</p>\n";
+  std::string body =
+      "<h1>" + xml_text(title) + "</h1>\n<p class=\"help\">" + xml_text(text(options.language, "plot.help")) + "</p>\n";
   for (std::size_t i = 0; i < plots.size(); ++i)
-    html += "<figure>\n" + scene_svg(plot_scene(plots[i], options), "plot" + std::to_string(i), true) +
-            "<div class=\"value\" role=\"status\" aria-live=\"polite\"></div>\n</figure>\n";
-  return html + "<script>" + std::string(kScript) + "</script>\n</body>\n</html>\n";
+    body += html_figure(plot_scene(plots[i], options), "plot" + std::to_string(i));
+  return html_page(title, options.language, body);
 }
 
 }  // namespace rouage::page

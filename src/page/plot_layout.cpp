@@ -57,7 +57,7 @@ class Composer {
     const double room = scene_.width - 2 * kMargin;
     title_ = wrapped(ruler_, plot_.title, {kTitle, true, kInk}, room);
     caption_ = wrapped(ruler_, plot_.caption, {kCaption, false, kSoft}, room);
-    top_ = kMargin * 0.8 + static_cast<double>(title_.size()) * kTitle * kLineOf + (title_.empty() ? 0 : 6);
+    top_ = kMargin * 0.8 + static_cast<double>(title_.size()) * kTitle * kLineOf + (title_.empty() ? 0 : 12);
   }
 
   /// What stands left and right of the panel: ticks of y, its label, names of the rows at risk, a forest's captions.
@@ -70,7 +70,7 @@ class Composer {
       ticks = std::max(ticks, width_of(label, kTick));
     }
     for (const auto& [name, counts] : plot_.risk.rows)
-      names = std::max(names, width_of(fitted(ruler_, name, {kTick, false, kInk}, widest), kTick) + 14);
+      names = std::max(names, width_of(fitted(ruler_, name, {kTick, false, kInk}, widest), kTick) + 24);
     tick_width_ = ticks;
     left_ = std::max(kMargin + (plot_.y.label.empty() ? 0 : kLabel * kLineOf + 4) + ticks + 9, kMargin + names);
     right_ = kMargin + 12;
@@ -221,7 +221,7 @@ class Composer {
           colour = series_style(plan_.lines[i].colour).colour;
       text({.x = f.x - 22,
             .y = y + 9,
-            .text = fitted(ruler_, name, {kTick, false, kInk}, f.x - 22 - kMargin * 0.5),
+            .text = fitted(ruler_, name, {kTick, false, kInk}, f.x - 22 - kMargin * 0.8),
             .size_px = kTick,
             .colour = colour,
             .anchor = 2});

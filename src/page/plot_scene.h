@@ -124,5 +124,9 @@ void draw_scene(Sheet& sheet, const Scene& scene, double x, double y, double sca
 std::string scene_svg(const Scene& scene, const std::string& id, bool interactive);
 /// Escaped for XML and HTML; what no XML document may hold is replaced by U+FFFD.
 std::string xml_text(std::string_view text);
+/// A whole page round a body of our own making: style, policy, script.
+std::string html_page(const std::string& title, const std::string& language, const std::string& body);
+/// A scene with the line that its values are read on.
+std::string html_figure(const Scene& scene, const std::string& id);
 
 }  // namespace rouage::page

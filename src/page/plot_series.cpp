@@ -136,7 +136,20 @@ void draw_bands(Scene& scene, const Plot& plot, const SeriesPlan& plan, const Pa
   }
 }
 
-void draw_rules(Scene& scene, const Plot& plot, const Panel& panel, Ruler& ruler) {
+/// A caption on nearly opaque paper, so that marks below it do not spoil its letters.
+void add_caption(Scene& scene, SceneText text, double width) {
+  const double left = text.anchor == 2 ? text.x - width : text.x;
+  ScenePath paper;
+  paper.closed = true;
+  paper.fill = {1, 1, 1, 0.5};
+  paper.series = text.series;
+  paper.pieces = {
+      {{left - 2, text.y - 8}, {left + width + 2, text.y - 8}, {left + width + 2, text.y + 8}, {left - 2, text.y + 8}}};
+  scene.items.emplace_back(std::move(paper));
+  scene.items.emplace_back(std::move(text));
+}
+
+void draw_rules(Scene& scene, const Plot& plot, const Panel& panel) {
   const Frame& f = panel.frame;
   for (const PlotRule& rule : plot.rules) {
     const double at = rule.vertical ? panel.x_of(rule.at) : panel.y_of(rule.at);
@@ -151,7 +164,15 @@ void draw_rules(Scene& scene, const Plot& plot, const Panel& panel, Ruler& ruler
     else
       path.pieces = {{{f.x, at}, {f.x + f.width, at}}};
     scene.items.emplace_back(std::move(path));
-    if (rule.caption.empty()) continue;
+  }
+}
+
+void draw_rule_captions(Scene& scene, const Plot& plot, const Panel& panel, Ruler& ruler) {
+  const Frame& f = panel.frame;
+  for (const PlotRule& rule : plot.rules) {
+    const double at = rule.vertical ? panel.x_of(rule.at) : panel.y_of(rule.at);
+    const bool within = rule.vertical ? at >= f.x && at <= f.x + f.width : at >= f.y && at <= f.y + f.height;
+    if (!within || rule.caption.empty()) continue;
     const TextStyle style{12, false, kRuleInk};
     SceneText text{.text = fitted(ruler, rule.caption, style, f.width * 0.6), .size_px = 12, .colour = kRuleInk};
     const double width = ruler.measure(text.text, style).width;
@@ -163,9 +184,9 @@ void draw_rules(Scene& scene, const Plot& plot, const Panel& panel, Ruler& ruler
     } else {
       text.x = f.x + f.width - 5;
       text.anchor = 2;
-      text.y = at - 9 > f.y + 4 ? at - 9 : at + 9;
+      text.y = at - 10 > f.y + 4 ? at - 10 : at + 10;
     }
-    scene.items.emplace_back(std::move(text));
+    add_caption(scene, std::move(text), width);
   }
 }
 
@@ -235,12 +256,12 @@ void add_bars(ScenePath& bars, const PlotPoints& points, std::size_t i, Place at
 }
 
 /// The first of four places round a point where its caption meets no other caption and stays inside.
-SceneText placed_caption(const std::string& caption, Place at, const Panel& panel, Ruler& ruler,
+SceneText placed_caption(const std::string& caption, Place at, double bar, const Panel& panel, Ruler& ruler,
                          std::vector<Frame>& used) {
   const TextStyle style{12, false, Colour{}};
   SceneText text{.text = fitted(ruler, caption, style, panel.frame.width * 0.45), .size_px = 12};
   const double width = ruler.measure(text.text, style).width;
-  const Place offsets[] = {{9, 0}, {-9 - width, 0}, {-width / 2, -14}, {-width / 2, 14}};
+  const Place offsets[] = {{bar, 0}, {-bar - width, 0}, {-width / 2, -14}, {-width / 2, 14}};
   Frame chosen{};
   for (const auto& [dx, dy] : offsets) {
     const Frame box{at.first + dx, at.second + dy - 8, width, 16};
@@ -279,8 +300,11 @@ void draw_points(Scene& scene, const Plot& plot, const PlotPoints& points, Serie
     if (n <= kMostMarkers) add_bars(bars, points, i, at, panel);
     if (!inside(at, grown(panel.frame, 0.5))) continue;
     markers.at.push_back(at);
-    if (!forest && points.label && !caption.empty() && captions.size() < 200)
-      captions.push_back(placed_caption(caption, at, panel, ruler, used));
+    if (!forest && points.label && !caption.empty() && captions.size() < 200) {
+      const double end = panel.x_of(value_at(points.x_high, i)), begin = panel.x_of(value_at(points.x_low, i));
+      const double bar = std::isfinite(end - begin) ? std::max({9.0, end - at.first + 8, at.first - begin + 8}) : 9;
+      captions.push_back(placed_caption(caption, at, bar, panel, ruler, used));
+    }
     if (i % stride == 0)
       scene.hovers.push_back(
           {at, caption.empty() ? value_text(plot, panel, points.name, points.x[i], points.y[i]) : caption, use.series});
@@ -290,7 +314,8 @@ void draw_points(Scene& scene, const Plot& plot, const PlotPoints& points, Serie
   if (!markers.at.empty()) scene.items.emplace_back(std::move(markers));
   for (SceneText& text : captions) {
     text.series = use.series;
-    scene.items.emplace_back(std::move(text));
+    const double width = ruler.measure(text.text, {text.size_px, false, text.colour}).width;
+    add_caption(scene, std::move(text), width);
   }
 }
 
@@ -304,10 +329,11 @@ bool is_forest(const Plot& plot) {
 void draw_series(Scene& scene, const Plot& plot, const SeriesPlan& plan, const Panel& panel, Ruler& ruler,
                  bool forest) {
   draw_bands(scene, plot, plan, panel);
-  draw_rules(scene, plot, panel, ruler);
+  draw_rules(scene, plot, panel);
   for (std::size_t i = 0; i < plot.lines.size(); ++i) draw_line(scene, plot, plot.lines[i], plan.lines[i], panel);
   for (std::size_t i = 0; i < plot.points.size(); ++i)
     draw_points(scene, plot, plot.points[i], plan.points[i], panel, ruler, forest);
+  draw_rule_captions(scene, plot, panel, ruler);
 }
 
 }  // namespace rouage::page

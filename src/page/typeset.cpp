@@ -1,5 +1,6 @@
 #include "page/typeset.h"
 
+#include <cairo-pdf.h>
 #include <pango/pangocairo.h>
 
 #include <algorithm>
@@ -54,6 +55,7 @@ void prepare_fonts() {
 }
 
 struct Sheet::Parts {
+  std::vector<std::uint8_t> written;  ///< outlives the surface that writes into it
   Held<cairo_surface_t> surface;
   Held<cairo_t> cairo;
   Held<PangoLayout> layout;
@@ -92,7 +94,38 @@ Sheet::Sheet(std::uint32_t columns, std::uint32_t rows, Colour background)
   parts_->cairo.reset(cairo_create(parts_->surface.get()));
   parts_->source(background);
   cairo_paint(parts_->cairo.get());
+  prepare_text();
+}
 
+Sheet::Sheet(Extent page, const std::string& title, const std::string& date)
+    : parts_(std::make_unique<Parts>()),
+      columns_(static_cast<std::uint32_t>(page.width)),
+      rows_(static_cast<std::uint32_t>(page.height)) {
+  const auto keep = [](void* to, const unsigned char* bytes, unsigned length) {
+    auto& written = *static_cast<std::vector<std::uint8_t>*>(to);
+    written.insert(written.end(), bytes, bytes + length);
+    return CAIRO_STATUS_SUCCESS;
+  };
+  parts_->surface.reset(cairo_pdf_surface_create_for_stream(keep, &parts_->written, page.width, page.height));
+  if (cairo_surface_status(parts_->surface.get()) != CAIRO_STATUS_SUCCESS)
+    throw Error(ErrorCode::Internal, "no PDF can be made");
+  cairo_pdf_surface_set_metadata(parts_->surface.get(), CAIRO_PDF_METADATA_TITLE, title.c_str());
+  // Without a date of ours cairo writes the clock's.
+  cairo_pdf_surface_set_metadata(parts_->surface.get(), CAIRO_PDF_METADATA_CREATE_DATE, (date + "T00:00:00Z").c_str());
+  parts_->cairo.reset(cairo_create(parts_->surface.get()));
+  prepare_text();
+}
+
+void Sheet::next_page() {
+  cairo_show_page(parts_->cairo.get());
+}
+
+std::vector<std::uint8_t> Sheet::pdf() {
+  cairo_surface_finish(parts_->surface.get());
+  return std::move(parts_->written);
+}
+
+void Sheet::prepare_text() {
   parts_->layout.reset(pango_cairo_create_layout(parts_->cairo.get()));
   PangoContext* context = pango_layout_get_context(parts_->layout.get());
   const Held<cairo_font_options_t> options(cairo_font_options_create());

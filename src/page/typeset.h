@@ -30,6 +30,8 @@ class Sheet {
  public:
   /// Errors: FontMissing.
   Sheet(std::uint32_t columns, std::uint32_t rows, Colour background);
+  /// Pages of a PDF instead of pixels; one unit is a point. `date`: "2026-11-24", written as the day of making.
+  Sheet(Extent page, const std::string& title, const std::string& date);
   ~Sheet();
   Sheet(const Sheet&) = delete;
   Sheet& operator=(const Sheet&) = delete;
@@ -61,9 +63,13 @@ class Sheet {
 
   /// 8-bit RGB, row-major.
   std::vector<std::uint8_t> rgb();
+  void next_page();
+  /// The PDF's bytes; nothing is drawn afterwards.
+  std::vector<std::uint8_t> pdf();
 
  private:
   struct Parts;
+  void prepare_text();
   std::unique_ptr<Parts> parts_;
   std::uint32_t columns_, rows_;
 };

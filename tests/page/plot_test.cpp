@@ -339,5 +339,27 @@ TEST(Plot, the_page_needs_no_other_file) {
   EXPECT_NE(html.find("role=\"button\" tabindex=\"0\" aria-pressed=\"true\""), std::string::npos);
 }
 
+TEST(Report, the_same_report_gives_the_same_html_and_pdf_whose_pages_hold_everything) {
+  Report report{.title = "Étude <b>1</b>", .subtitle = "plan of 2026-11-24", .date = "2026-11-24", .language = "fr"};
+  report.blocks = {ReportHeading{"Résultats"}, ReportText{"Les données ont changé & <script>", true}, roc()};
+  ReportTable table{.header = {"figure", "value", "method"}};
+  for (int i = 0; i < 120; ++i)
+    table.rows.push_back({"row " + std::to_string(i), "0.5",
+                          "a long method that is wrapped in its column, with its source and year (Clopper and Pearson "
+                          "1934), and more words"});
+  report.blocks.emplace_back(table);
+  const std::string html = report_html(report);
+  EXPECT_EQ(html, report_html(report));
+  EXPECT_EQ(count(html, "<script>"), 1U);
+  EXPECT_EQ(count(html, "<tr>"), 121U);
+  const Bytes pdf = report_pdf(report);
+  EXPECT_EQ(pdf, report_pdf(report));
+  EXPECT_EQ(std::string(pdf.begin(), pdf.begin() + 5), "%PDF-");
+  const std::string text(pdf.begin(), pdf.end());
+  EXPECT_NE(text.find("CreationDate (20261124"), std::string::npos);  // the plan's day, not today's
+  EXPECT_GE(count(text, "/Type /Page %"), 3U);
+  if (const char* keep = std::getenv("ROUAGE_KEEP_PLOTS")) write_file_atomic(fs::path(keep) / "report.pdf", pdf);
+}
+
 }  // namespace
 }  // namespace rouage::page
