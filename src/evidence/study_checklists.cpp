@@ -1,0 +1,96 @@
+// The items of the two checklists, in our words; the numbers are theirs.
+#include "evidence/study_plan.h"
+
+namespace rouage::evidence {
+
+const std::vector<ChecklistItem>& stard_items() {
+  static const std::vector<ChecklistItem> kItems{
+      {"1", "title or abstract names a measure of diagnostic accuracy",
+       "titre ou résumé nommant une mesure de performance diagnostique"},
+      {"2", "structured abstract", "résumé structuré"},
+      {"3", "background; intended use and role of the index test", "contexte ; usage prévu et rôle du test étudié"},
+      {"4", "objectives and hypotheses", "objectifs et hypothèses"},
+      {"5", "data collected before or after the tests were done", "recueil prospectif ou rétrospectif"},
+      {"6", "eligibility criteria", "critères d'éligibilité"},
+      {"7", "how eligible participants were found", "comment les participants éligibles ont été repérés"},
+      {"8", "where and when", "lieux et dates"},
+      {"9", "consecutive, random or convenience series", "série consécutive, aléatoire ou de convenance"},
+      {"10a", "index test, in enough detail to repeat it", "test étudié, assez décrit pour être refait"},
+      {"10b", "reference standard, in enough detail to repeat it", "référence, assez décrite pour être refaite"},
+      {"11", "why this reference standard", "raison du choix de la référence"},
+      {"12a", "cut-offs of the index test, planned or found", "seuils du test étudié, prévus ou trouvés"},
+      {"12b", "cut-offs of the reference standard, planned or found", "seuils de la référence, prévus ou trouvés"},
+      {"13a", "what those who did the index test knew", "ce que savaient ceux qui ont fait le test étudié"},
+      {"13b", "what those who judged the reference standard knew", "ce que savaient ceux qui ont jugé la référence"},
+      {"14", "how accuracy is estimated and compared", "estimation et comparaison des performances"},
+      {"15", "how indeterminate results are handled", "traitement des résultats indéterminés"},
+      {"16", "how missing data are handled", "traitement des données manquantes"},
+      {"17", "analyses of variability, planned or exploratory", "analyses de variabilité, prévues ou exploratoires"},
+      {"18", "planned sample size and its reason", "taille d'échantillon prévue et sa raison"},
+      {"19", "flow of participants", "parcours des participants"},
+      {"20", "baseline characteristics", "caractéristiques initiales"},
+      {"21a", "severity of disease in those who have it", "gravité chez les malades"},
+      {"21b", "other diagnoses in those who do not", "autres diagnostics chez les non-malades"},
+      {"22", "time and treatment between index test and reference", "délai et traitements entre test et référence"},
+      {"23", "cross table of index test and reference", "tableau croisé du test et de la référence"},
+      {"24", "estimates with their precision", "estimations et leur précision"},
+      {"25", "adverse events of the tests", "effets indésirables des tests"},
+      {"26", "limitations", "limites"},
+      {"27", "implications for practice", "conséquences pour la pratique"},
+      {"28", "registration", "enregistrement"},
+      {"29", "where the full protocol is", "où trouver le protocole complet"},
+      {"30", "funding and role of funders", "financement et rôle des financeurs"}};
+  return kItems;
+}
+
+const std::vector<ChecklistItem>& claim_items() {
+  static const std::vector<ChecklistItem> kItems{
+      {"1", "title or abstract says that it is an AI study, and which kind",
+       "titre ou résumé disant que l'étude porte sur l'IA, et de quel type"},
+      {"2", "structured abstract", "résumé structuré"},
+      {"3", "background; intended use and clinical role of the AI", "contexte ; usage prévu et rôle clinique de l'IA"},
+      {"4", "aims, objectives, hypotheses", "buts, objectifs, hypothèses"},
+      {"5", "prospective or retrospective", "prospective ou rétrospective"},
+      {"6", "goal of the study", "objectif de l'étude"},
+      {"7", "sources of the data", "sources des données"},
+      {"8", "inclusion and exclusion criteria", "critères d'inclusion et d'exclusion"},
+      {"9", "preprocessing of the data", "prétraitement des données"},
+      {"10", "selection of subsets of the data", "choix de sous-ensembles des données"},
+      {"11", "de-identification", "désidentification"},
+      {"12", "how missing data are handled", "traitement des données manquantes"},
+      {"13", "acquisition protocol of the images", "protocole d'acquisition des images"},
+      {"14", "how the reference standard was obtained", "obtention de la référence"},
+      {"15", "why this reference standard", "raison du choix de la référence"},
+      {"16", "who annotated the reference standard", "auteurs des annotations de référence"},
+      {"17", "annotation of the test set", "annotation du jeu de test"},
+      {"18", "variability between and within raters", "variabilité entre lecteurs et d'un même lecteur"},
+      {"19", "how data were assigned to partitions", "répartition des données"},
+      {"20", "level at which partitions are disjoint", "niveau auquel les parties sont disjointes"},
+      {"21", "planned sample size", "taille d'échantillon prévue"},
+      {"22", "description of the model", "description du modèle"},
+      {"23", "software", "logiciels"},
+      {"24", "initial parameters of the model", "paramètres initiaux du modèle"},
+      {"25", "training", "entraînement"},
+      {"26", "choice of the final model", "choix du modèle final"},
+      {"27", "ensembles", "ensembles de modèles"},
+      {"28", "metrics of performance", "mesures de performance"},
+      {"29", "statistical significance and uncertainty", "signification statistique et incertitude"},
+      {"30", "robustness and sensitivity analyses", "analyses de robustesse et de sensibilité"},
+      {"31", "explainability", "explicabilité"},
+      {"32", "evaluation on internal data", "évaluation sur données internes"},
+      {"33", "testing on external data", "test sur données externes"},
+      {"34", "registration of the trial", "enregistrement de l'essai"},
+      {"35", "numbers included and excluded", "nombres d'inclus et d'exclus"},
+      {"36", "demographic and clinical characteristics", "caractéristiques démographiques et cliniques"},
+      {"37", "performance with uncertainty, on all partitions", "performances et incertitude, sur chaque partie"},
+      {"38", "diagnostic accuracy with its precision", "performance diagnostique et sa précision"},
+      {"39", "analysis of failures", "analyse des échecs"},
+      {"40", "limitations", "limites"},
+      {"41", "implications for practice", "conséquences pour la pratique"},
+      {"42", "where the full protocol is", "où trouver le protocole complet"},
+      {"43", "availability of software, model and data", "accès au logiciel, au modèle et aux données"},
+      {"44", "funding and role of funders", "financement et rôle des financeurs"}};
+  return kItems;
+}
+
+}  // namespace rouage::evidence
