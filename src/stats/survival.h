@@ -120,4 +120,53 @@ Concordance harrell_concordance(const SurvivalView& view, std::span<const double
 /// Root of the sum of squared influences, summed over clusters (0.., dense) first where given.
 double clustered_error(std::span<const double> influence, std::span<const std::uint32_t> cluster);
 
+/// Share not yet censored (Kaplan-Meier with the roles turned; who has the event at t leaves before who is censored at
+/// t). Right-censored data only: entry is refused (StatisticUndefined); strata are ignored.
+struct CensoringCurve {
+  std::vector<double> time{}, value{};
+  double before(double t) const;  ///< G(t-): that an event at t could be seen
+  double at(double t) const;      ///< G(t): that someone is still observed after t
+};
+CensoringCurve censoring_curve(const SurvivalView& view);
+
+/// Where an event's weight reads the censoring curve: G(T-), that it could be seen, as R; or G(T), as scikit-survival.
+enum class CensoringSide { before, at };
+/// Uno's C: pairs weighted by 1 / G^2, events before tau only (infinity: all). The error takes G as known, as R's
+/// concordance(timewt = "n/G2") does. Source: Uno et al. (2011).
+Concordance uno_concordance(const SurvivalView& view, std::span<const double> score, double tau,
+                            std::span<const std::uint32_t> cluster = {}, CensoringSide side = CensoringSide::before);
+
+struct TimedFigure {
+  double time = 0;
+  std::optional<double> value{}, lower{}, upper{};
+  std::string why{};
+};
+struct TimedDraws {
+  double level = 0.95;
+  std::uint64_t draws = 0;  ///< bootstrap of rows, percentile interval; 0: no interval
+  std::uint64_t seed = 1;
+  int threads = 1;
+};
+/// Cumulative/dynamic AUC at each time: events by t against who is observed after t, events weighted by 1 / G(T-); ties
+/// count a half. censoring: from other rows where given. Source: Uno et al. (2007), Blanche et al. (2013).
+std::vector<TimedFigure> time_dependent_auc(const SurvivalView& view, std::span<const double> score,
+                                            std::span<const double> times, const TimedDraws& draws,
+                                            const CensoringCurve* censoring = nullptr);
+/// Brier score at each time. predicted: survival at times[k] of row i at [i][k], 0..1. Source: Graf et al. (1999).
+std::vector<TimedFigure> brier_scores(const SurvivalView& view, std::span<const double> predicted,
+                                      std::span<const double> times, const TimedDraws& draws);
+/// Mean over the times, weighted by the events between them (Kaplan-Meier), or absent. times ascending, as evaluated.
+std::optional<double> integrated_auc(const SurvivalView& view, std::span<const TimedFigure> figures);
+/// Trapezoid over the times, divided by their span (two times at least), or absent.
+std::optional<double> integrated_brier(std::span<const TimedFigure> figures);
+
+/// Aalen and Johansen (1978): by distinct time, the share that has had `cause`, with the delta method's error (Gaynor
+/// et al. 1993). Other event codes compete. Delayed entry counts; weights and strata do not.
+struct IncidenceCurve {
+  std::vector<double> time{}, incidence{}, standard_error{};
+  std::vector<double> at_risk{};
+  double at(double t) const, error_at(double t) const;
+};
+IncidenceCurve cumulative_incidence(const SurvivalView& view, std::uint8_t cause);
+
 }  // namespace rouage::stats

@@ -48,7 +48,10 @@ std::vector<std::uint32_t> ranks_of(std::span<const double> score) {
 struct Pairs {
   const SurvivalView& view;
   std::span<const std::uint32_t> rank;
+  std::span<const double> factor;  ///< of the pairs that a row's event opens; empty: 1
   std::vector<double> concordant, discordant, tied;
+
+  double factor_of(std::uint32_t row) const { return factor.empty() ? 1 : factor[row]; }
 
   /// The row as the one whose event comes first. Times descending; the tree holds who is still at risk.
   void as_first(std::span<const std::uint32_t> order, std::span<const std::uint32_t> entering, RankTree& tree,
@@ -64,8 +67,9 @@ struct Pairs {
       for (std::size_t k = from; k < i; ++k) {
         const std::uint32_t row = order[k];
         if (!view.event[row]) continue;
-        const double below = tree.below(rank[row]), same = tree.at(rank[row]), above = tree.total() - below - same;
-        const double w = survival::weight_of(view, row);
+        const double f = factor_of(row), w = survival::weight_of(view, row);
+        const double below = f * tree.below(rank[row]), same = f * tree.at(rank[row]);
+        const double above = f * tree.total() - below - same;
         concordant[row] += below;
         discordant[row] += above;
         tied[row] += same;
@@ -106,20 +110,18 @@ struct Pairs {
       for (; i < order.size() && view.time[order[i]] == t; ++i)
         if (view.event[order[i]]) count(order[i], 1);
       for (std::size_t k = from; k < i; ++k)
-        if (view.event[order[k]]) tree.add(rank[order[k]], survival::weight_of(view, order[k]));
+        if (view.event[order[k]]) tree.add(rank[order[k]], survival::weight_of(view, order[k]) * factor_of(order[k]));
       for (std::size_t k = from; k < i; ++k)
         if (!view.event[order[k]]) count(order[k], 1);
     }
     for (const std::uint32_t row : order)
-      if (view.event[row]) tree.add(rank[row], -survival::weight_of(view, row));
+      if (view.event[row]) tree.add(rank[row], -survival::weight_of(view, row) * factor_of(row));
   }
 };
 
-}  // namespace
-
-Concordance harrell_concordance(const SurvivalView& view, std::span<const double> score,
-                                std::span<const std::uint32_t> cluster) {
-  survival::check(view);
+/// factor: of the pairs that a row's event opens; empty: 1.
+Concordance concordance_of(const SurvivalView& view, std::span<const double> score, std::span<const double> factor,
+                           std::span<const std::uint32_t> cluster) {
   const std::size_t n = view.time.size();
   if (score.size() != n || (!cluster.empty() && cluster.size() != n) ||
       std::any_of(score.begin(), score.end(), [](double s) { return !std::isfinite(s); }))
@@ -128,7 +130,7 @@ Concordance harrell_concordance(const SurvivalView& view, std::span<const double
   const std::vector<std::uint32_t> rank = ranks_of(score), order = survival::ascending(view, view.time);
   const std::vector<std::uint32_t> entering =
       view.entry.empty() ? std::vector<std::uint32_t>{} : survival::ascending(view, view.entry);
-  Pairs pairs{view, rank, std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
+  Pairs pairs{view, rank, factor, std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
   RankTree tree(n);
   for (std::size_t from = 0, to = 0; from < n; from = to) {
     const std::uint32_t stratum = survival::stratum_of(view, order[from]);
@@ -153,6 +155,26 @@ Concordance harrell_concordance(const SurvivalView& view, std::span<const double
                            somers * (pairs.concordant[i] + pairs.discordant[i] + pairs.tied[i]));
   result.standard_error = clustered_error(result.influence, cluster);
   return result;
+}
+
+}  // namespace
+
+Concordance harrell_concordance(const SurvivalView& view, std::span<const double> score,
+                                std::span<const std::uint32_t> cluster) {
+  survival::check(view);
+  return concordance_of(view, score, {}, cluster);
+}
+
+Concordance uno_concordance(const SurvivalView& view, std::span<const double> score, double tau,
+                            std::span<const std::uint32_t> cluster, CensoringSide side) {
+  const CensoringCurve censoring = censoring_curve(view);
+  std::vector<double> factor(view.time.size());
+  for (std::size_t i = 0; i < factor.size(); ++i) {
+    if (!view.event[i] || !(view.time[i] < tau)) continue;
+    const double g = side == CensoringSide::before ? censoring.before(view.time[i]) : censoring.at(view.time[i]);
+    factor[i] = g > 0 ? 1 / (g * g) : 0;
+  }
+  return concordance_of(view, score, factor, cluster);
 }
 
 double clustered_error(std::span<const double> influence, std::span<const std::uint32_t> cluster) {
