@@ -3,11 +3,12 @@
 interleaved in one run on two threads.   bench/unet_torch_peer.py [--rounds 3] [--patch 128]
 
 Random weights: the time does not depend on their values. Torch runs in a process of its own each round (peak memory).
+Torch computes by the BLAS that it finds, which is printed: with Debian's plain libblas3 instead of libopenblas0-pthread it is
+several times slower, and the ratio says nothing.
 Needs python3-torch and a built build/release/unet_engine.
 """
 import argparse
 import json
-import os
 import pathlib
 import resource
 import statistics
@@ -55,7 +56,9 @@ def torch_once(patch):
         net(x)
         started = time.perf_counter()
         net(x)
-    print(json.dumps({"s": time.perf_counter() - started, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
+    seconds = time.perf_counter() - started
+    blas = sorted({line.split()[-1] for line in pathlib.Path("/proc/self/maps").read_text().splitlines() if "blas" in line})
+    print(json.dumps({"s": seconds, "blas": blas, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
 
 
 def main():
@@ -75,7 +78,8 @@ def main():
             if name in ours:
                 seen.setdefault(name, []).append((ours[name]["median_s"], ours[name]["peak_rss_mb"]))
         peer = json.loads(subprocess.run([sys.executable, __file__, "--child", "--patch", str(args.patch)], capture_output=True,
-                                         text=True, check=True, env={**os.environ, "OPENBLAS_CORETYPE": "SKYLAKEX"}).stdout)
+                                         text=True, check=True).stdout)
+        print(f"torch uses {', '.join(peer['blas'])}", file=sys.stderr)
         seen.setdefault("torch_f32", []).append((peer["s"], peer["rss_mb"]))
     torch_s = statistics.median(s for s, _ in seen["torch_f32"])
     print(json.dumps({name: {"median_s": round(statistics.median(s for s, _ in v), 3), "all_s": [round(s, 3) for s, _ in v],
