@@ -1,5 +1,6 @@
 // The plan's file and its lock.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -97,6 +98,9 @@ void read_hypotheses(Section& root, StudyPlan& plan) {
     if (h.test.empty() == h.figure.empty()) section.wrong("test", "or figure must be given, not both");
     if (!h.figure.empty() && h.above.has_value() == h.below.has_value())
       section.wrong("figure", "needs above or below: the bound that its whole interval must pass");
+    // The interval decides at its own level: any other would test at another alpha than the plan says.
+    if (!h.figure.empty() && std::abs(plan.level - (1 - plan.alpha)) > 1e-9)
+      section.wrong("figure", "is decided by its interval: level must be 1 - multiplicity.alpha");
     if (!h.test.empty() && (h.above || h.below)) section.wrong("test", "goes with direction, not with above or below");
     if (!h.figure.empty() && (plan.multiplicity == "holm" || plan.multiplicity == "hochberg"))
       section.wrong("figure", "has no p value that " + plan.multiplicity +

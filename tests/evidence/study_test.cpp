@@ -187,6 +187,8 @@ TEST_F(Study, what_the_plan_does_not_know_is_an_error_with_its_line) {
   EXPECT_TRUE(refused("[checklist.stard]\n31 = \"x\"\n"));
   EXPECT_TRUE(refused(hypothesis("H", "")));
   EXPECT_TRUE(refused(hypothesis("H", "figure = \"x\"\n")));
+  // An interval of 95 % cannot decide at an alpha of 0.01.
+  EXPECT_TRUE(refused("[multiplicity]\nalpha = 0.01\n" + hypothesis("H", "figure = \"x\"\nabove = 0\n")));
   EXPECT_TRUE(refused("[multiplicity]\nmethod = \"holm\"\n" + hypothesis("H", "figure = \"x\"\nabove = 0\n")));
   EXPECT_TRUE(refused("[multiplicity]\nmethod = \"gatekeeping\"\n" + hypothesis("H", "figure = \"x\"\nabove = 0\n")));
 }
