@@ -5,49 +5,18 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "evidence/survival_table.h"
+#include "evidence/survival_run.h"
 #include "stats/distributions.h"
 
 namespace rouage::evidence {
 namespace {
 
-/// What one run shares.
-struct Run {
-  const AnalysisRequest& request;
-  const DataTable& table;
-  survival::Roles roles;
-  bool french;
-  double level;
-  Outcome outcome{.analysis = "survival"};
-
-  void note_left_out(const std::string& part, const survival::Subjects& subjects) {
-    if (subjects.left_out > 0)
-      outcome.notes.push_back(fmt::format(fmt::runtime(french ? "{} : {} lignes sans valeur laissées de côté"
-                                                              : "{}: {} rows with a missing value left out"),
-                                          part, subjects.left_out));
-  }
-};
-
-std::string text_of(const Run& run, const std::string& name) {
-  return option_text(survival_entry(), run.request, name);
-}
+using survival::joined;
+using survival::Run;
 
 stats::CurveInterval interval_of(const std::string& word) {
   if (word == "plain") return stats::CurveInterval::plain;
   return word == "log" ? stats::CurveInterval::log : stats::CurveInterval::log_log;
-}
-
-std::vector<double> times_of(const Run& run, const std::string& option) {
-  std::vector<double> times;
-  for (const std::string& word : option_list(survival_entry(), run.request, option)) {
-    char* end = nullptr;
-    const double t = std::strtod(word.c_str(), &end);
-    if (end != word.c_str() + word.size() || !std::isfinite(t) || t < 0)
-      throw Error(ErrorCode::OptionInvalid, fmt::format("--{}: \"{}\" is no time", option, word));
-    times.push_back(t);
-  }
-  std::sort(times.begin(), times.end());
-  return times;
 }
 
 Test test_of(const std::string& name, const std::string& method, const std::string& stratum,
@@ -55,10 +24,6 @@ Test test_of(const std::string& name, const std::string& method, const std::stri
   Test test{.name = name, .method = method, .stratum = stratum, .statistic = chi.statistic, .p = chi.p, .why = chi.why};
   if (chi.df > 0) test.df = {chi.df};
   return test;
-}
-
-std::string joined(const std::string& a, const std::string& b) {
-  return a.empty() || b.empty() ? a + b : a + "; " + b;
 }
 
 // ---- curves
@@ -125,7 +90,7 @@ void add_curve_figures(Run& run, const GroupCurve& group, const std::string& int
 void add_restricted_means(Run& run, const std::vector<GroupCurve>& curves) {
   double tau = curves[0].curve.time.back();
   for (const GroupCurve& group : curves) tau = std::min(tau, group.curve.time.back());
-  if (!text_of(run, "tau").empty()) tau = option_number(survival_entry(), run.request, "tau");
+  if (!run.text("tau").empty()) tau = option_number(survival_entry(), run.request, "tau");
   const double z = stats::normal_quantile(0.5 + run.level / 2);
   for (const GroupCurve& group : curves) {
     Figure figure{.name = "restricted_mean",
@@ -198,14 +163,14 @@ page::Plot curve_plot(const Run& run, const std::vector<GroupCurve>& curves, con
 }
 
 void add_curves(Run& run) {
-  const std::string column = text_of(run, "group"), interval = text_of(run, "interval");
+  const std::string column = run.text("group"), interval = run.text("interval");
   const survival::Subjects all =
       survival::subjects_of(run.table, run.roles, column.empty() ? std::vector<std::string>{} : std::vector{column});
   run.note_left_out("Kaplan-Meier", all);
   survival::Levels groups{.names = {""}, .of = std::vector<std::uint32_t>(all.row.size())};
   if (!column.empty()) groups = survival::levels_of(run.table, all, column);
   const std::vector<GroupCurve> curves = curves_of(run, all, groups, column, interval_of(interval));
-  const std::vector<double> times = times_of(run, "times");
+  const std::vector<double> times = run.times();
   for (const GroupCurve& group : curves) add_curve_figures(run, group, interval, times);
   add_restricted_means(run, curves);
   run.outcome.plots.push_back(curve_plot(run, curves, interval));
@@ -295,12 +260,12 @@ void add_cox_tests(Run& run, const stats::CoxFit& fit, const survival::Covariate
 }
 
 void add_cox(Run& run) {
-  const std::vector<std::string> columns = option_list(survival_entry(), run.request, "covariates");
+  const std::vector<std::string> columns = run.list("covariates");
   if (columns.empty()) return;
   const survival::Subjects subjects = survival::subjects_of(run.table, run.roles, columns);
   run.note_left_out("Cox", subjects);
   const survival::Covariates covariates = survival::covariates_of(run.table, subjects, columns);
-  const bool efron = text_of(run, "ties") == "efron", robust = option_flag(run.request, "robust");
+  const bool efron = run.text("ties") == "efron", robust = option_flag(run.request, "robust");
   const stats::CoxFit fit =
       stats::cox_regression({.data = subjects.view(),
                              .covariates = covariates.values,
@@ -333,7 +298,7 @@ void add_cox(Run& run) {
 // ---- scores
 
 void add_scores(Run& run) {
-  const std::vector<std::string> columns = option_list(survival_entry(), run.request, "score");
+  const std::vector<std::string> columns = run.list("score");
   if (columns.empty()) return;
   const survival::Subjects subjects = survival::subjects_of(run.table, run.roles, columns);
   run.note_left_out("concordance", subjects);
@@ -391,10 +356,14 @@ Outcome run_survival(const AnalysisRequest& request) {
                .weight = option_text(entry, request, "weight"),
                .strata = option_text(entry, request, "strata"),
                .cluster = option_text(entry, request, "cluster"),
-               .event_values = option_list(entry, request, "event-value")};
+               .event_values = option_list(entry, request, "event-value"),
+               .competing_values = option_list(entry, request, "competing")};
   try {
     add_curves(run);
+    survival::add_incidence(run);
     add_scores(run);
+    survival::add_timed_scores(run);
+    survival::add_predictions(run);
     add_cox(run);
   } catch (Error& error) {
     throw error.file(table.name());
@@ -404,6 +373,43 @@ Outcome run_survival(const AnalysisRequest& request) {
 
 }  // namespace
 
+namespace survival {
+
+std::string Run::text(const std::string& option) const {
+  return option_text(survival_entry(), request, option);
+}
+
+std::vector<std::string> Run::list(const std::string& option) const {
+  return option_list(survival_entry(), request, option);
+}
+
+std::vector<double> Run::times() const {
+  std::vector<double> times;
+  for (const std::string& word : list("times")) {
+    char* end = nullptr;
+    const double t = std::strtod(word.c_str(), &end);
+    if (end != word.c_str() + word.size() || !std::isfinite(t) || t < 0)
+      throw Error(ErrorCode::OptionInvalid, fmt::format("--times: \"{}\" is no time", word));
+    times.push_back(t);
+  }
+  if (!std::is_sorted(times.begin(), times.end()))
+    throw Error(ErrorCode::OptionInvalid, "--times are not in ascending order");
+  return times;
+}
+
+void Run::note_left_out(const std::string& part, const Subjects& subjects) {
+  if (subjects.left_out > 0)
+    outcome.notes.push_back(fmt::format(fmt::runtime(french ? "{} : {} lignes sans valeur laissées de côté"
+                                                            : "{}: {} rows with a missing value left out"),
+                                        part, subjects.left_out));
+}
+
+std::string joined(const std::string& a, const std::string& b) {
+  return a.empty() || b.empty() ? a + b : a + "; " + b;
+}
+
+}  // namespace survival
+
 AnalysisEntry survival_entry() {
   return {
       .name = "survival",
@@ -412,14 +418,16 @@ AnalysisEntry survival_entry() {
       .options = {{.name = "time", .help = "column of the time (end of the interval with --start)", .initial = "time"},
                   {.name = "event", .help = "column of the event: 0 censored, 1 event", .initial = "event"},
                   {.name = "event-value", .help = "cells that mean the event, comma between (default: 1, yes, true)"},
+                  {.name = "competing", .help = "cells that mean a competing event: cumulative incidence"},
                   {.name = "start", .help = "column of the delayed entry: at risk after start, up to time"},
                   {.name = "score", .help = "columns of scores, more means earlier: Harrell's C and differences"},
+                  {.name = "predicted", .help = "columns of predicted survival at each of --times: Brier, calibration"},
                   {.name = "group", .help = "column of groups: one curve each, log-rank test"},
                   {.name = "covariates", .help = "columns of Cox's regression; words become indicator columns"},
                   {.name = "strata", .help = "column: own baseline in Cox, stratified log-rank, pairs inside"},
                   {.name = "cluster", .help = "column of patients who repeat: robust variance over them"},
                   {.name = "weight", .help = "column of case weights"},
-                  {.name = "times", .help = "times at which survival is said, comma between"},
+                  {.name = "times", .help = "times at which survival and AUC are said, ascending"},
                   {.name = "tau", .help = "end of the restricted mean (default: the shortest group's last time)"},
                   {.name = "interval", .help = "of the curve", .initial = "log", .words = {"log", "log-log", "plain"}},
                   {.name = "ties", .help = "in Cox's regression", .initial = "efron", .words = {"efron", "breslow"}},

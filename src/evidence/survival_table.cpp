@@ -60,7 +60,9 @@ Subjects subjects_of(const DataTable& table, const Roles& roles, const std::vect
   std::map<std::string, std::uint32_t> strata, clusters;
   for (std::size_t row = 0; row < table.rows(); ++row) {
     const std::optional<double> time = table.number(row, time_at);
-    const std::optional<bool> event = event_of(table, row, event_at, roles);
+    const bool competes = std::find(roles.competing_values.begin(), roles.competing_values.end(),
+                                    table.text(row, event_at)) != roles.competing_values.end();
+    const std::optional<bool> event = competes ? std::optional(false) : event_of(table, row, event_at, roles);
     const std::optional<double> entry =
         roles.start.empty() ? std::optional<double>(-1) : table.number(row, table.column(roles.start));
     const std::optional<double> weight =
@@ -78,6 +80,7 @@ Subjects subjects_of(const DataTable& table, const Roles& roles, const std::vect
     subjects.row.push_back(row);
     subjects.time.push_back(*time);
     subjects.event.push_back(*event);
+    subjects.cause.push_back(competes ? 2 : *event);
     if (!roles.start.empty()) subjects.entry.push_back(*entry);
     if (!roles.weight.empty()) subjects.weight.push_back(*weight);
     if (!roles.strata.empty())

@@ -12,13 +12,15 @@ namespace rouage::evidence::survival {
 struct Roles {
   std::string time, event, start, weight, strata, cluster;  ///< columns; "" for none
   std::vector<std::string> event_values;                    ///< cells that mean the event; empty: 0 and 1
+  std::vector<std::string> competing_values{};  ///< cells that mean a competing event: censored but for incidence
 };
 
 /// The rows that have all they need; the rest is counted.
 struct Subjects {
   std::vector<std::size_t> row{};
   std::vector<double> time{}, entry{}, weight{};
-  std::vector<std::uint8_t> event{};
+  std::vector<std::uint8_t> event{};  ///< 0 or 1
+  std::vector<std::uint8_t> cause{};  ///< 2: a competing event; else as event
   std::vector<std::uint32_t> stratum{}, cluster{};
   std::size_t left_out = 0;
 

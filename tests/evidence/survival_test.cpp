@@ -111,6 +111,37 @@ TEST(SurvivalAnalysis, WithoutEventsTheCurveStaysAtOneAndTheMedianIsNotSaid) {
     for (const auto& value : {f.value, f.lower, f.upper}) EXPECT_TRUE(!value || std::isfinite(*value)) << f.name;
 }
 
+TEST(SurvivalAnalysis, ScoresOverTimeHaveFiguresIntervalsAndPlots) {
+  std::string csv = "time,event,s,p5,p15\n";
+  for (int i = 0; i < 120; ++i) {
+    const int score = (i * 37) % 101, time = 1 + (i * 53 + (100 - score)) % 30;
+    csv += std::to_string(time) + "," + std::to_string(i % 4 != 0) + "," + std::to_string(score) + "," +
+           std::to_string(0.9 - score / 300.0) + "," + std::to_string(0.6 - score / 300.0) + "\n";
+  }
+  const Outcome outcome = survival(csv, {{"score", "s"}, {"predicted", "p5,p15"}, {"times", "5,15"}});
+  for (const char* name : {"auc_at", "brier_score"})
+    for (const char* t : {"t=5", "t=15"}) {
+      const Figure& f = figure(outcome, name, (name[0] == 'a' ? std::string("score=s; ") : std::string()) + t);
+      EXPECT_LT(f.lower.value(), f.value.value());
+      EXPECT_GT(f.upper.value(), f.value.value());
+    }
+  EXPECT_TRUE(figure(outcome, "uno_c", "score=s").value);
+  EXPECT_TRUE(figure(outcome, "integrated_brier", "").value);
+  std::vector<std::string> plots;
+  for (const page::Plot& plot : outcome.plots) plots.push_back(plot.name);
+  EXPECT_EQ(plots,
+            (std::vector<std::string>{"kaplan_meier", "auc_over_time", "brier", "calibration_1", "calibration_2"}));
+}
+
+/// By hand: times 1 (event), 2 (competing), 3 (event), 4 (censored): 1/4, then + 2/4 * 1/2 = 1/2; competing 1/4.
+TEST(SurvivalAnalysis, CompetingEventsHaveIncidences) {
+  const Outcome outcome = survival("time,event\n1,1\n2,2\n3,1\n4,0\n", {{"competing", "2"}, {"times", "1,3"}});
+  EXPECT_NEAR(figure(outcome, "cumulative_incidence", "cause=event; t=1").value.value(), 0.25, 1e-12);
+  EXPECT_NEAR(figure(outcome, "cumulative_incidence", "cause=event; t=3").value.value(), 0.5, 1e-12);
+  EXPECT_NEAR(figure(outcome, "cumulative_incidence", "cause=competing; t=3").value.value(), 0.25, 1e-12);
+  EXPECT_EQ(outcome.plots.back().name, "cumulative_incidence");
+}
+
 TEST(SurvivalAnalysis, RefusesWhatIsNoTable) {
   const auto code = [](const std::string& csv, Options options) {
     try {
@@ -127,6 +158,9 @@ TEST(SurvivalAnalysis, RefusesWhatIsNoTable) {
   EXPECT_EQ(code("time,event,x\n1,0,1\n2,0,2\n", {{"covariates", "x"}}), ErrorCode::StatisticUndefined);
   EXPECT_EQ(code("time,event\n1,1\n", {{"times", "soon"}}), ErrorCode::OptionInvalid);
   EXPECT_EQ(code("time,event\n1,1\n", {{"group", "arm"}}), ErrorCode::TableInvalid);
+  EXPECT_EQ(code("time,event\n1,1\n", {{"times", "5,1"}}), ErrorCode::OptionInvalid);
+  EXPECT_EQ(code("time,event,p\n1,1,0.5\n", {{"predicted", "p"}}), ErrorCode::OptionInvalid);
+  EXPECT_EQ(code("time,event,p\n1,1,1.5\n", {{"predicted", "p"}, {"times", "1"}}), ErrorCode::TableInvalid);
 }
 
 }  // namespace
