@@ -33,6 +33,7 @@ Grid wide(const DataTable& table, const std::vector<std::string>& columns, bool 
   Grid grid;
   grid.raters = columns;
   std::vector<std::size_t> at;
+  at.reserve(columns.size());
   for (const std::string& column : columns) at.push_back(table.column(column));
   std::vector<std::string> patients;
   std::map<std::string, std::uint32_t> known;

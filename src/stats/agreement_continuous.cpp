@@ -182,6 +182,7 @@ void limits_repeated(const Differences& d, double level, std::uint64_t draws, co
   std::erase_if(replicates, [](const RepeatedSd& r) { return !r.defined; });
   const auto each = [&](double factor, bool sd_only) {
     std::vector<double> values;
+    values.reserve(replicates.size());
     for (const RepeatedSd& r : replicates) values.push_back(sd_only ? r.sd : r.bias + factor * r.sd);
     return values;
   };

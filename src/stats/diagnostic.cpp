@@ -1,5 +1,6 @@
 #include "stats/diagnostic.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -201,6 +202,7 @@ double accuracy_value(AccuracyKind kind, const Counts& c) {
 
 std::vector<Accuracy> accuracies(const Counts& counts, double level, bool use_wilson) {
   std::vector<Accuracy> figures;
+  figures.reserve(kKinds.size());
   for (const KindName& known : kKinds) figures.push_back(one(known, counts, level, use_wilson));
   return figures;
 }

@@ -13,7 +13,8 @@ using image::Grid, image::IndexBox, image::Mask, image::Point3;
 /// A piece of one surface and how far the other surface is.
 struct Piece {
   double distance_mm, weight;
-  friend auto operator<=>(const Piece&, const Piece&) = default;
+  friend auto operator<=>(const Piece&,
+                          const Piece&) = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 misreads it
 };
 
 /// The cubes between voxel centres: cube (i, j, k) has the voxels i-1..i, j-1..j, k-1..k; one more than voxels on each

@@ -143,6 +143,7 @@ void set_scouts_apart(std::vector<Stack>& stacks, Scan& scan) {
            std::abs(dot(normal_of(*stack.slices.front()), normal_of(*best.slices.front()))) < kScoutCosine;
   };
   std::vector<bool> apart;
+  apart.reserve(stacks.size());
   for (const Stack& stack : stacks) apart.push_back(scout(stack));
   std::vector<Stack> kept;
   for (std::size_t i = 0; i < stacks.size(); ++i) {

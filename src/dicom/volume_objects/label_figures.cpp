@@ -1,5 +1,6 @@
 /// Volume and intensities of labels, slice by slice, the median exactly by two histograms of the values' bits.
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <bit>
 #include <cmath>

@@ -1,5 +1,6 @@
 /// Structure sets back into values. Contour data are parsed from the file's bytes: no list of texts is made of them.
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <charconv>
 #include <cmath>

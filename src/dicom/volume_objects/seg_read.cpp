@@ -103,6 +103,7 @@ image::Grid grid_of(const Plane& plane, const std::vector<ReadFrame>& frames, st
   const Point3 first = std::min_element(frames.begin(), frames.end(), below)->position_mm;
   const Point3 last = std::max_element(frames.begin(), frames.end(), below)->position_mm;
   std::vector<double> places;
+  places.reserve(frames.size());
   for (const ReadFrame& frame : frames) places.push_back(dot(frame.position_mm, normal));
   std::sort(places.begin(), places.end());
   places.erase(std::unique(places.begin(), places.end(), [](double a, double b) { return b - a < kSamePlaceMm; }),

@@ -1,6 +1,9 @@
 // MetaImage as ITK reads it: https://itk.org/Wiki/ITK/MetaIO/Documentation; TransformMatrix holds the direction of the
 // first axis, then of the second, then of the third; patient space is LPS.
 #include "base/error.h"
+
+#include <algorithm>
+#include <map>
 #include "base/host.h"
 #include "image/volume/stored.h"
 

@@ -1,5 +1,8 @@
 #include "image/volume/nifti.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rouage::image {
 namespace {
 

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "base/error.h"
 #include "image/volume/nifti.h"

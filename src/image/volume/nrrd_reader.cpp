@@ -1,4 +1,6 @@
 // NRRD as its authors define it: http://teem.sourceforge.net/nrrd/format.html (Nearly Raw Raster Data, NRRD0001-0005).
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -23,7 +25,7 @@ struct NrrdFields {
 };
 
 /// Other spellings of a field, by the format's definition.
-std::string canonical(std::string field) {
+std::string canonical(const std::string& field) {
   static const std::map<std::string, std::string> kSame{
       {"datafile", "data file"}, {"lineskip", "line skip"}, {"byteskip", "byte skip"}};
   const auto found = kSame.find(field);

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -114,7 +116,7 @@ LabelPiece to_labels(const VolumeHeader& header, std::span<const std::uint8_t> b
       out[n] = value;  // nothing to check: the loop is a copy
     } else if constexpr (std::is_integral_v<decltype(value)>) {
       if (!std::in_range<std::uint16_t>(value) && n < piece.bad) piece = {n, static_cast<double>(value)};
-      out[n] = static_cast<std::uint16_t>(value);
+      out[n] = static_cast<std::uint16_t>(static_cast<std::make_unsigned_t<decltype(value)>>(value));
     } else {
       take_scaled(n, value);
     }

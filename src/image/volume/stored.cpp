@@ -1,7 +1,9 @@
 #include "image/volume/stored.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
 
 #include "base/error.h"
 

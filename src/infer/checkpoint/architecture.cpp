@@ -145,7 +145,7 @@ void read_norm(UNetPlan& plan, const Json& arguments, const std::string& path) {
     else if (key == "eps" && value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1)
       plan.norm_epsilon = static_cast<float>(value.get<double>());
     else if (!(key == "momentum" || (key == "track_running_stats" && value == Json(false))))
-      refuse(path + "norm_op_kwargs." + key, "this setting is not built here");
+      refuse(fmt::format("{}norm_op_kwargs.{}", path, key), "this setting is not built here");
   }
 }
 
@@ -161,7 +161,7 @@ void read_nonlinearity(UNetPlan& plan, const Json& arguments, const std::string&
     if (key == "negative_slope" && name == "LeakyReLU" && value.is_number() && std::abs(value.get<double>()) <= 1)
       plan.negative_slope = static_cast<float>(value.get<double>());
     else if (key != "inplace")
-      refuse(path + "nonlin_kwargs." + key, "this setting is not built here");
+      refuse(fmt::format("{}nonlin_kwargs.{}", path, key), "this setting is not built here");
   }
 }
 

@@ -191,7 +191,7 @@ class Import {
       warn("inference.json is missing: no mirroring is done");
       return nlohmann::json::object();
     }
-    const auto said = nlohmann::json::parse(read_text(path), nullptr, false);
+    auto said = nlohmann::json::parse(read_text(path), nullptr, false);
     const auto word = [&](const char* key) { return !said.contains(key) || said[key].is_string(); };
     bool good = said.is_object() && word("configuration") && word("trainer");
     if (good && said.contains("inference_allowed_mirroring_axes"))

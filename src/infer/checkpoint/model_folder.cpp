@@ -51,6 +51,7 @@ std::vector<FoldSource> candidates(const fs::path& folder, const NnunetImportOpt
   std::vector<int> wanted = options.folds.empty() ? fold_numbers(folder) : options.folds;
   std::sort(wanted.begin(), wanted.end());
   wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  made.reserve(made.size() + wanted.size());
   for (const int number : wanted)
     made.push_back(
         {.fold = std::to_string(number), .number = number, .weights = folder / fmt::format("fold_{}", number)});

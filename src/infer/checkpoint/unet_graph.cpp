@@ -126,7 +126,7 @@ class Builder {
       for (const std::uint32_t k : c.kernel) pads.push_back((k - 1) / 2);
     std::vector<std::string> inputs{x, weight(c.name + ".weight", shape)};
     if (c.bias) inputs.push_back(weight(c.name + ".bias", {c.to}));
-    const std::string made = output.empty() ? c.name : output;
+    std::string made = output.empty() ? c.name : output;
     node("Conv", c.name, std::move(inputs), made,
          {{"dilations", dims_of(ones_)},
           {"group", std::int64_t{1}},
@@ -152,7 +152,7 @@ class Builder {
   }
 
   std::string norm(const std::string& block_name, std::uint32_t features, const std::string& x) {
-    const std::string name = block_name + ".norm";
+    std::string name = block_name + ".norm";
     const std::string scale = plan_.norm_affine ? name + ".weight" : kConstantOne + name;
     const std::string shift = plan_.norm_affine ? name + ".bias" : kConstantZero + name;
     node("InstanceNormalization", name, {x, weight(scale, {features}), weight(shift, {features})}, name,

@@ -1,5 +1,7 @@
 #include "infer/nnunet/crop.h"
 
+#include <algorithm>
+
 #include "infer/nnunet/parallel.h"
 
 namespace rouage::infer::nnunet {

@@ -1,5 +1,8 @@
 #include "infer/nnunet/geometry.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 #include "base/values.h"
 

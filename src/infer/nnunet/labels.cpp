@@ -1,4 +1,5 @@
 // dataset.json's labels: which value each output of the net writes.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 

@@ -1,5 +1,7 @@
 #include "infer/nnunet/memory.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/host.h"
 #include "base/values.h"

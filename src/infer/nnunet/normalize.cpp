@@ -1,6 +1,9 @@
 // Intensity statistics and scaling. numpy adds in float32 by pairs; sums in double differ from it by about 1e-6 of the
 // value.
 #include "base/error.h"
+
+#include <algorithm>
+#include <cmath>
 #include "base/values.h"
 #include "infer/nnunet/parallel.h"
 #include "infer/nnunet/preprocess.h"

@@ -1,5 +1,6 @@
 #include "infer/nnunet/parallel.h"
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>

@@ -1,6 +1,9 @@
 // plans.json and inference.json. What is not known is refused: a silent default would change every voxel.
 #include "infer/nnunet/plans.h"
 
+#include <fmt/format.h>
+
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -60,7 +63,7 @@ Normalization normalization(const std::string& name) {
 
 void refuse_unknown_keys(const json& kwargs, const std::set<std::string>& known, const std::string& what) {
   for (const auto& [key, value] : kwargs.items())
-    if (!known.contains(key)) throw plans_error("\"" + key + "\" in " + what + "_kwargs is not known");
+    if (!known.contains(key)) throw plans_error(fmt::format("\"{}\" in {}_kwargs is not known", key, what));
 }
 
 int order_of(const json& kwargs, const std::string& key, const std::set<int>& allowed, const std::string& what) {

@@ -1,5 +1,7 @@
 #include "infer/nnunet/predict.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "infer/nnunet/parallel.h"
 #include "infer/nnunet/slab.h"

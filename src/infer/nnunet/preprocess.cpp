@@ -1,5 +1,7 @@
 #include "infer/nnunet/preprocess.h"
 
+#include <algorithm>
+
 #include "infer/nnunet/parallel.h"
 #include "infer/nnunet/resize.h"
 
@@ -82,6 +84,7 @@ void fill_row(std::int64_t x, std::uint32_t size, bool flipped, std::span<float>
 Preprocessed preprocess(const std::vector<View<float>>& channels, const View<std::uint16_t>* previous,
                         const NnunetModel& model, const Geometry& geometry, int threads) {
   std::vector<View<float>> cropped;
+  cropped.reserve(channels.size());
   for (const View<float>& channel : channels) cropped.push_back(cropped_view(channel, geometry.box));
   std::vector<std::uint8_t> mask;
   if (wants_mask(model)) mask = filled_mask(cropped, threads);

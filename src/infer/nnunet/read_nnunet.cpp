@@ -18,6 +18,7 @@ std::vector<NnunetFold> folds_in(const std::filesystem::path& folder, std::vecto
     if (std::filesystem::is_regular_file(onnx)) numbered.push_back({n, {name, onnx}});
   }
   std::vector<NnunetFold> folds;
+  folds.reserve(numbered.size());
   for (auto& [number, fold] : numbered) folds.push_back(std::move(fold));
   const std::filesystem::path all = folder / "fold_all" / "model.onnx";
   if (folds.empty() && std::filesystem::is_regular_file(all)) {

@@ -1,5 +1,8 @@
 #include "infer/nnunet/resize.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "infer/nnunet/parallel.h"
 
 namespace rouage::infer::nnunet {

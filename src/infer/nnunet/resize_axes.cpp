@@ -1,5 +1,8 @@
 #include "infer/nnunet/resize.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rouage::infer::nnunet {
 namespace {
 
@@ -41,7 +44,7 @@ LinearAxis nearest_axis(std::uint32_t n, std::uint32_t m) {
   const double ratio = static_cast<double>(n) / m;
   for (std::uint32_t k = 0; k < m; ++k) {
     const double x = std::clamp((k + 0.5) * ratio - 0.5, 0.0, static_cast<double>(n - 1));
-    const auto index = static_cast<std::int32_t>(x + 0.5);
+    const auto index = static_cast<std::int32_t>(std::floor(x + 0.5));
     append(axis, index, index, 1.0, 0.0);
   }
   return finished(std::move(axis), n);

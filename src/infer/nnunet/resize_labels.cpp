@@ -1,6 +1,8 @@
 // Label maps at another size: the shares of labels at a point are sums of at most eight weights, so no mask is ever
 // made.
 #include "infer/float16.h"
+
+#include <algorithm>
 #include "infer/nnunet/parallel.h"
 #include "infer/nnunet/resize.h"
 

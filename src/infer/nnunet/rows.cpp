@@ -1,5 +1,7 @@
 #include "infer/nnunet/rows.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 
 #include "infer/float16.h"

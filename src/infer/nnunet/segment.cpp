@@ -1,5 +1,8 @@
 // The road of one image: checks, preprocessing, rows of windows, planes out.
 #include "base/error.h"
+
+#include <algorithm>
+#include <cmath>
 #include "infer/nnunet/exporter.h"
 #include "infer/nnunet/memory.h"
 #include "infer/nnunet/nnunet.h"

@@ -1,5 +1,6 @@
 #include "infer/nnunet/slab.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/error.h"

@@ -1,5 +1,7 @@
 // The cubic B-spline prefilter of specification 5.2, side by side for the columns of a block.
 #include "infer/nnunet/rows.h"
+
+#include <cmath>
 #include "infer/nnunet/wide.h"
 
 namespace rouage::infer::nnunet {

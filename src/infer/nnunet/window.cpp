@@ -1,6 +1,8 @@
 #include "infer/nnunet/window.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "infer/float16.h"
 
@@ -10,7 +12,7 @@ namespace {
 /// A 1 at size / 2, filtered by a normalised gaussian of sigma size / 8 cut at 4 sigma, 0 outside.
 std::vector<double> filtered_impulse(std::uint32_t size) {
   const double sigma = size / 8.0;
-  const int radius = static_cast<int>(4.0 * sigma + 0.5);
+  const int radius = static_cast<int>(std::floor(4.0 * sigma + 0.5));
   std::vector<double> kernel;
   double sum = 0;
   for (int x = -radius; x <= radius; ++x) {
@@ -18,10 +20,10 @@ std::vector<double> filtered_impulse(std::uint32_t size) {
     sum += kernel.back();
   }
   std::vector<double> line(size, 0.0);
-  const int centre = static_cast<int>(size / 2);
-  for (int x = -radius; x <= radius; ++x)
-    if (centre + x >= 0 && centre + x < static_cast<int>(size))
-      line[static_cast<std::size_t>(centre + x)] = kernel[static_cast<std::size_t>(x + radius)] / sum;
+  const auto centre = static_cast<std::int64_t>(size / 2);
+  for (std::int64_t x = -radius; x <= radius; ++x)
+    if (centre + x >= 0 && centre + x < static_cast<std::int64_t>(size))
+      line[static_cast<std::size_t>(centre + x)] = kernel[static_cast<std::size_t>(radius + x)] / sum;
   return line;
 }
 

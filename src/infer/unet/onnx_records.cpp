@@ -1,5 +1,6 @@
 #include "infer/unet/onnx_records.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>

@@ -1,6 +1,7 @@
 #include "infer/unet/volume_net.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <filesystem>
 #include <optional>
