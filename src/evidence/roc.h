@@ -1,0 +1,9 @@
+/// `rouage evidence roc`.
+#pragma once
+#include "evidence/analyses.h"
+
+namespace rouage::evidence {
+
+AnalysisEntry roc_entry();
+
+}  // namespace rouage::evidence
