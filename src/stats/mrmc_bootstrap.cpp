@@ -29,18 +29,31 @@ Order order_of(const std::vector<double>& ratings) {
   return o;
 }
 
-using Lanes = std::array<double, kLanes>;
+/// float where every sum is exact in it (at most 2^23 pairs, halves included), else double.
+template <typename Real>
+using Lanes = std::array<Real, kLanes>;
 
 /// times: how often each case occurs, [case][lane].
-Lanes areas_of(const Order& o, std::span<const std::uint8_t> truth, const std::vector<Lanes>& times, double pairs) {
-  Lanes below{}, area{};
+template <typename Real>
+Lanes<double> areas_of(const Order& o, std::span<const std::uint8_t> truth, const std::vector<Lanes<Real>>& times,
+                       double pairs) {
+  Lanes<Real> below{}, area{};
   std::uint32_t at = 0;
   for (const std::uint32_t end : o.ends) {
-    Lanes negatives{}, positives{};
+    if (end - at == 1) {  // no tie: the usual case of continuous ratings
+      const std::uint32_t k = o.order[at++];
+      const Lanes<Real>& n = times[k];
+      if (truth[k] == 0)
+        for (std::size_t l = 0; l < kLanes; ++l) below[l] += n[l];
+      else
+        for (std::size_t l = 0; l < kLanes; ++l) area[l] += n[l] * below[l];
+      continue;
+    }
+    Lanes<Real> negatives{}, positives{};
     for (; at < end; ++at) {
       const std::uint32_t k = o.order[at];
-      const Lanes& n = times[k];
-      Lanes& side = truth[k] != 0 ? positives : negatives;
+      const Lanes<Real>& n = times[k];
+      Lanes<Real>& side = truth[k] != 0 ? positives : negatives;
       for (std::size_t l = 0; l < kLanes; ++l) side[l] += n[l];
     }
     for (std::size_t l = 0; l < kLanes; ++l) {
@@ -48,8 +61,29 @@ Lanes areas_of(const Order& o, std::span<const std::uint8_t> truth, const std::v
       below[l] += negatives[l];
     }
   }
-  for (double& a : area) a /= pairs;
-  return area;
+  Lanes<double> share{};
+  for (std::size_t l = 0; l < kLanes; ++l) share[l] = static_cast<double>(area[l]) / pairs;
+  return share;
+}
+
+template <typename Real>
+void fill(std::vector<std::vector<double>>& result, std::span<const Order> orders, std::span<const std::uint8_t> truth,
+          std::span<const std::vector<std::uint32_t>> sides, const DrawOptions& how) {
+  const double pairs = static_cast<double>(sides[0].size()) * static_cast<double>(sides[1].size());
+  const std::uint64_t draws = result.size(), blocks = (draws + kLanes - 1) / kLanes;
+  bootstrap(blocks, how, [&](std::uint64_t block, Random& random) {
+    std::vector<Lanes<Real>> times(truth.size(), Lanes<Real>{});
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      for (const auto& side : sides) {
+        const std::vector<std::uint32_t> counts = resample_counts(static_cast<std::uint32_t>(side.size()), random);
+        for (std::size_t i = 0; i < side.size(); ++i) times[side[i]][lane] = static_cast<Real>(counts[i]);
+      }
+    for (std::size_t c = 0; c < orders.size(); ++c) {
+      const Lanes<double> areas = areas_of(orders[c], truth, times, pairs);
+      for (std::size_t lane = 0; lane < kLanes && block * kLanes + lane < draws; ++lane)
+        result[block * kLanes + lane][c] = areas[lane];
+    }
+  });
 }
 
 }  // namespace
@@ -70,20 +104,11 @@ std::vector<std::vector<double>> bootstrap_areas(std::span<const std::vector<dou
   }
   const double pairs = static_cast<double>(sides[0].size()) * static_cast<double>(sides[1].size());
   std::vector<std::vector<double>> result(draws, std::vector<double>(ratings.size()));
-  const std::uint64_t blocks = (draws + kLanes - 1) / kLanes;
-  bootstrap(blocks, {.seed = seed, .threads = threads}, [&](std::uint64_t block, Random& random) {
-    std::vector<Lanes> times(truth.size(), Lanes{});
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      for (const auto& side : sides) {
-        const std::vector<std::uint32_t> counts = resample_counts(static_cast<std::uint32_t>(side.size()), random);
-        for (std::size_t i = 0; i < side.size(); ++i) times[side[i]][lane] = counts[i];
-      }
-    for (std::size_t c = 0; c < orders.size(); ++c) {
-      const Lanes areas = areas_of(orders[c], truth, times, pairs);
-      for (std::size_t lane = 0; lane < kLanes && block * kLanes + lane < draws; ++lane)
-        result[block * kLanes + lane][c] = areas[lane];
-    }
-  });
+  const DrawOptions how{.seed = seed, .threads = threads};
+  if (pairs <= 8388608.0)
+    fill<float>(result, orders, truth, sides, how);
+  else
+    fill<double>(result, orders, truth, sides, how);
   return result;
 }
 
