@@ -4,7 +4,8 @@
     bench/gateway_receive.py [--rounds 5] [--images 500] [--associations 1,4,8] [--json]
 
 Interleaved rounds in one run: in each round every receiver takes the same 525 KB CT slices once with each number of
-associations, into a fresh folder, from DCMTK's storescu (one process an association), all with TCP_NODELAY=1. Medians, all
+associations, into a fresh folder, from DCMTK's storescu (one process an association), all with TCP_NODELAY=1. A receiver is measured when
+the machine has come to rest after its start (Rouage's worker loads its models then, Orthanc its plugins). Medians, all
 values beside them. What counts is images a second from the first sender's start to the last one's end. Every run checks
 that all images were acknowledged, and Rouage's that they are in its index.
 """
@@ -79,10 +80,28 @@ def send(port, groups):
     return time.monotonic() - started
 
 
+def busy_ticks():
+    """(busy, all) of all cores since the machine's start."""
+    numbers = [int(n) for n in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(numbers) - numbers[3] - numbers[4], sum(numbers)
+
+
+def rest(most_s=20):
+    """Until the machine was idle for half a second (at most 5 % busy), or most_s have passed."""
+    ends = time.monotonic() + most_s
+    while time.monotonic() < ends:
+        before = busy_ticks()
+        time.sleep(0.5)
+        after = busy_ticks()
+        if after[0] - before[0] <= 0.05 * (after[1] - before[1]):
+            return
+
+
 def measure(kind, folder, files, associations):
     receiver = RECEIVERS[kind](folder)
     try:
         os.sync()
+        rest()
         seconds = send(receiver.port, [files[i::associations] for i in range(associations)])
         if receiver.received() != len(files):
             raise SystemExit(f"{kind} has {receiver.received()} of {len(files)} images")

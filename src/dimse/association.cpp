@@ -15,6 +15,7 @@
 #include "dicom/object.h"
 #include "dicom/reading.h"
 #include "dimse/association.h"
+#include "dimse/ipv6_connection.h"
 #include "dimse/transport.h"
 #include "dimse/watch.h"
 
@@ -74,6 +75,7 @@ struct Association::State {
   T_ASC_Network* network = nullptr;
   T_ASC_Association* association = nullptr;
   std::unique_ptr<DcmTransportLayer> layer;
+  std::optional<Ipv6Connection> elsewhere;  ///< client only
   std::vector<Context> contexts;
   Caller caller;
   double stall_s = 30, answer_s = 60;
@@ -92,6 +94,7 @@ struct Association::State {
     if (made.bad()) throw Error(ErrorCode::PeerUnreachable, text_of(made));
     // DCMTK's own limits are one a process; ours stand on the socket itself.
     layer = make_transport_layer(server, tls, [this](int socket) {
+      if (elsewhere) elsewhere->replace(socket);
       const int on = 1;
       ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
       watch.attach(socket);
@@ -143,10 +146,11 @@ struct Association::State {
 Association::Association(const Peer& peer, const std::string& calling_ae, const std::vector<Proposal>& proposals)
     : state_(std::make_unique<State>()) {
   dicom::initialise();
-  if (peer.host.empty() || peer.host.size() > 120 || peer.host.find(':') != std::string::npos)
-    throw Error(ErrorCode::RequestInvalid, "the host of a DICOM peer is a name or an IPv4 address");
+  if (peer.host.empty() || peer.host.size() > 120)
+    throw Error(ErrorCode::RequestInvalid, "the host of a DICOM peer is a name or an address");
   State& s = *state_;
   s.stall_s = s.answer_s = peer.answer_timeout_s;
+  if (is_ipv6_literal(peer.host)) s.elsewhere.emplace(peer.host, peer.port, peer.connect_timeout_s);
   s.open_network(NET_REQUESTOR, peer.tls);
   T_ASC_Parameters* parameters = nullptr;
   ASC_createAssociationParameters(&parameters, ASC_MAXIMUMPDUSIZE);
@@ -154,7 +158,7 @@ Association::Association(const Peer& peer, const std::string& calling_ae, const 
     ASC_setTransportLayerType(parameters, peer.tls.has_value());
     name_implementation(parameters->ourImplementationClassUID, parameters->ourImplementationVersionName);
     ASC_setAPTitles(parameters, calling_ae.substr(0, 16).c_str(), peer.ae_title.substr(0, 16).c_str(), nullptr);
-    const std::string address = fmt::format("{}:{}", peer.host, peer.port);
+    const std::string address = s.elsewhere ? s.elsewhere->stand_in() : fmt::format("{}:{}", peer.host, peer.port);
     ASC_setPresentationAddresses(parameters, "localhost", address.c_str());
     s.propose(parameters, proposals);
   } catch (...) {
@@ -184,6 +188,7 @@ Association::Association(const Peer& peer, const std::string& calling_ae, const 
     throw Error(ErrorCode::PeerUnreachable,
                 fmt::format("{}: {}", who, s.watch.fired() ? "no answer in time" : text_of(made)));
   }
+  s.elsewhere.reset();
   s.note_contexts();
   if (s.contexts.empty()) throw Error(ErrorCode::PeerRefused, who + " accepted no presentation context");
 }

@@ -67,7 +67,7 @@ using ObjectArrived =
 /// One association as client. The constructor negotiates. Errors: PeerUnreachable (retry; a transient rejection too),
 /// PeerRefused (rejected, or no presentation context accepted), ConfigInvalid (certificates). All functions:
 /// PeerUnreachable when the association ends under them; a service whose class was not accepted answers 0x0122. The
-/// destructor releases. A host is a name or an IPv4 address.
+/// destructor releases. A host is a name, an IPv4 or an IPv6 address ("::1", "[::1]").
 class Scu {
  public:
   Scu(const Peer& peer, const std::string& calling_ae, const std::vector<Proposal>& proposals);

@@ -54,11 +54,9 @@ class GatewayServices : public dimse::Services {
     }
     if (entry.sop_class_uid != expected_class_ || entry.sop_instance_uid != expected_instance_)
       return {0xA900, "the object is not the one that the request names"};
-    const Json answer = ask({{"do", "arrived"},
-                             {"file", file.string()},
-                             {"bytes", bytes},
-                             {"digest", digest.hex()},
-                             {"entry", entry_to_json(entry)}});
+    channel_.say({{"do", "arrived"}, {"file", file.string()}, {"bytes", bytes}, {"digest", digest.hex()}},
+                 entry_to_line(entry));
+    const Json answer = hear();
     note_room(answer);
     return status_from(answer);
   }

@@ -60,9 +60,10 @@ void Descriptor::close() {
   number_ = -1;
 }
 
-void LineChannel::say(const Json& message) {
+void LineChannel::say(const Json& message, std::string_view attachment) {
   std::string line = message.dump(-1, ' ', false, Json::error_handler_t::replace);
   line += '\n';
+  if (!attachment.empty()) line.append(attachment).append(1, '\n');
   std::string_view rest = line;
   while (!rest.empty()) {
     const ssize_t sent = ::send(socket_.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
@@ -73,15 +74,21 @@ void LineChannel::say(const Json& message) {
 }
 
 std::optional<Json> LineChannel::hear(std::size_t most) {
+  const std::optional<std::string> line = hear_attachment(most);
+  if (!line) return {};
+  Json message = Json::parse(*line, nullptr, false);
+  if (!message.is_object()) throw Error(ErrorCode::RequestInvalid, "a line between our processes is no JSON object");
+  return message;
+}
+
+std::optional<std::string> LineChannel::hear_attachment(std::size_t most) {
   std::size_t searched = 0;
   for (;;) {
     const std::size_t end = ahead_.find('\n', searched);
     if (end != std::string::npos) {
-      Json message = Json::parse(ahead_.begin(), ahead_.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+      std::string line = ahead_.substr(0, end);
       ahead_.erase(0, end + 1);
-      if (!message.is_object())
-        throw Error(ErrorCode::RequestInvalid, "a line between our processes is no JSON object");
-      return message;
+      return line;
     }
     searched = ahead_.size();
     if (searched > most) throw Error(ErrorCode::RequestInvalid, "a line between our processes is too long");

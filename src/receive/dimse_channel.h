@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "dimse/dimse.h"
 #include "receive/dimse_front.h"
@@ -31,10 +32,13 @@ class LineChannel {
  public:
   explicit LineChannel(Descriptor socket) : socket_(std::move(socket)) {}
   int number() const { return socket_.number(); }
+  /// `attachment`, unless empty: a line of its own behind the message (so it holds no line end).
   /// Errors: PeerUnreachable (the other side is gone).
-  void say(const nlohmann::json& message);
+  void say(const nlohmann::json& message, std::string_view attachment = {});
   /// The next message; absent at the end. Errors: RequestInvalid (no JSON object, or longer than `most`).
   std::optional<nlohmann::json> hear(std::size_t most);
+  /// The line behind a message that has one. Errors: RequestInvalid (longer than `most`).
+  std::optional<std::string> hear_attachment(std::size_t most);
 
  private:
   Descriptor socket_;

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 /// A commitment of 50,000 instances has some 7 MB.
-constexpr std::size_t kLongestQuestion = 32 * kMebibyte;
+constexpr std::size_t kLongestQuestion = 32 * kMebibyte, kLongestEntry = kMebibyte;
 
 Digest digest_from(const std::string& hex) {
   Digest digest;
@@ -173,7 +173,9 @@ Json Conversation::arrived(const Json& question) {
     throw Error(ErrorCode::RequestInvalid, "a file that is not this association's");
   arrival.bytes = question.at("bytes").get<std::uint64_t>();
   arrival.digest = digest_from(question.at("digest").get<std::string>());
-  arrival.entry = entry_from_json(question.at("entry").get<std::string>());
+  const std::optional<std::string> entry = channel_.hear_attachment(kLongestEntry);
+  if (!entry) throw Error(ErrorCode::RequestInvalid, "an object without its entry");
+  arrival.entry = entry_from_line(*entry);
   arrival.origin = origin_;
   const double begun_s = monotonic_s();
   std::vector<Arrival> arrivals;

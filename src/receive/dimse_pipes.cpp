@@ -55,6 +55,17 @@ class SpawnSettings {
   posix_spawnattr_t settings_{};
 };
 
+/// This program's environment, with all symbols bound at the start: else each association's process, a copy of the
+/// listener, would bind its own, page by page.
+std::vector<char*> bound_at_start() {
+  static char now[] = "LD_BIND_NOW=1";
+  std::vector<char*> all;
+  for (char** one = environ; *one != nullptr; ++one) all.push_back(*one);
+  all.push_back(now);
+  all.push_back(nullptr);
+  return all;
+}
+
 /// Above the numbers that are given a meaning, so that no dup2 overwrites a source.
 Descriptor moved_up(int descriptor) {
   return Descriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 10));
@@ -130,9 +141,10 @@ StartedListener start_listener(const std::filesystem::path& program, const std::
   for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   const SpawnSettings settings;
+  std::vector<char*> environment = bound_at_start();
   StartedListener started;
   const int failure =
-      ::posix_spawn(&started.process, name.c_str(), actions.get(), settings.get(), words.data(), environ);
+      ::posix_spawn(&started.process, name.c_str(), actions.get(), settings.get(), words.data(), environment.data());
   if (failure != 0) throw Error(ErrorCode::WorkerEnded, std::strerror(failure)).file(program);
   reading.close();
   std::string_view rest = options;

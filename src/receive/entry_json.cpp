@@ -1,7 +1,9 @@
 #include "receive/entry_json.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 namespace rouage::receive {
@@ -77,8 +79,11 @@ constexpr FlagKey kFlags[] = {
     {"made_by_rouage", &Entry::made_by_rouage},
 };
 /// They become names and keys; the frame of reference does not.
-constexpr const char* kUids[] = {"study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid",
-                                 "transfer_syntax_uid"};
+constexpr TextKey kUids[] = {
+    {"study_instance_uid", &Entry::study_instance_uid},   {"series_instance_uid", &Entry::series_instance_uid},
+    {"sop_instance_uid", &Entry::sop_instance_uid},       {"sop_class_uid", &Entry::sop_class_uid},
+    {"transfer_syntax_uid", &Entry::transfer_syntax_uid},
+};
 
 [[noreturn]] void refuse(const char* key, const char* why) {
   throw Error(ErrorCode::HeaderInvalid, std::string("the header reader's answer is not usable: ") + key + " " + why);
@@ -88,13 +93,17 @@ std::string line_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+void check_text(const std::string& text, const char* key) {
+  if (text.size() > kLongestText) refuse(key, "is too long");
+  if (text.find('\0') != std::string::npos) refuse(key, "holds a NUL");
+}
+
 std::string text_at(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end()) return {};
   if (!found->is_string()) refuse(key, "is no text");
   auto text = found->get<std::string>();
-  if (text.size() > kLongestText) refuse(key, "is too long");
-  if (text.find('\0') != std::string::npos) refuse(key, "holds a NUL");
+  check_text(text, key);
   return text;
 }
 
@@ -123,6 +132,84 @@ void read_numbers(const Json& json, Entry& entry) {
   }
 }
 
+void check_uids(const Entry& entry) {
+  for (const TextKey& key : kUids)
+    if (!dicom::valid_uid(entry.*key.member)) refuse(key.name, "is no UID");
+}
+
+// A line: fields that each end with a tab; tabs, line ends and backslashes within are escaped.
+
+void put_field(std::string& line, std::string_view text) {
+  const bool sound = valid_utf8(text);
+  for (const char c : text) {
+    if (c == '\t')
+      line += "\\t";
+    else if (c == '\n')
+      line += "\\n";
+    else if (c == '\\')
+      line += "\\\\";
+    else
+      line += sound || static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  }
+  line += '\t';
+}
+
+template <typename Number>
+void put_number(std::string& line, Number number) {
+  char digits[40];
+  const auto [end, problem] = std::to_chars(std::begin(digits), std::end(digits), number);
+  line.append(digits, end);
+  line += '\t';
+}
+
+class Fields {
+ public:
+  explicit Fields(std::string_view line) : rest_(line) {}
+
+  std::string text(const char* key) {
+    const std::string_view raw = next(key);
+    std::string text;
+    text.reserve(raw.size());
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      if (raw[i] != '\\') {
+        text += raw[i];
+        continue;
+      }
+      const char escaped = ++i < raw.size() ? raw[i] : '\0';
+      if (escaped != 't' && escaped != 'n' && escaped != '\\') refuse(key, "is escaped badly");
+      text += escaped == 't' ? '\t' : escaped == 'n' ? '\n' : '\\';
+    }
+    check_text(text, key);
+    return text;
+  }
+
+  /// Absent: an empty field.
+  template <typename Number>
+  std::optional<Number> number(const char* key, Number least, Number most) {
+    const std::string_view raw = next(key);
+    if (raw.empty()) return {};
+    Number value{};
+    const auto [end, problem] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
+    // Written so that no NaN passes.
+    if (problem != std::errc() || end != raw.data() + raw.size() || !(value >= least && value <= most))
+      refuse(key, "is out of range");
+    return value;
+  }
+
+  bool at_end() const { return rest_.empty(); }
+
+ private:
+  std::string_view next(const char* key) {
+    const std::size_t end = rest_.find('\t');
+    if (end == std::string_view::npos) refuse(key, "is missing");
+    const std::string_view field = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return field;
+  }
+
+  std::string_view rest_;
+};
+
 }  // namespace
 
 std::string entry_to_json(const Entry& entry) {
@@ -144,9 +231,35 @@ Entry entry_from_json(const std::string& line) {
   if (!json.is_object()) refuse("line", "is no JSON object");
   Entry entry;
   for (const TextKey& key : kTexts) entry.*key.member = text_at(json, key.name);
-  for (const char* uid : kUids)
-    if (!dicom::valid_uid(text_at(json, uid))) refuse(uid, "is no UID");
+  check_uids(entry);
   read_numbers(json, entry);
+  return entry;
+}
+
+std::string entry_to_line(const Entry& entry) {
+  std::string line;
+  line.reserve(1024);
+  for (const TextKey& key : kTexts) put_field(line, entry.*key.member);
+  for (const NumberKey& key : kNumbers) put_number(line, entry.*key.member);
+  for (const FlagKey& key : kFlags) put_number(line, entry.*key.member ? 1 : 0);
+  entry.position_mm ? put_number(line, *entry.position_mm) : put_field(line, "");
+  entry.said_count ? put_number(line, *entry.said_count) : put_field(line, "");
+  return line;
+}
+
+Entry entry_from_line(std::string_view line) {
+  if (line.size() > kLongestLine) refuse("line", "is too long");
+  if (!valid_utf8(line)) refuse("line", "is no UTF-8");
+  Fields fields(line);
+  Entry entry;
+  for (const TextKey& key : kTexts) entry.*key.member = fields.text(key.name);
+  check_uids(entry);
+  for (const NumberKey& key : kNumbers)
+    entry.*key.member = fields.number<std::uint32_t>(key.name, 0, UINT32_MAX).value_or(0);
+  for (const FlagKey& key : kFlags) entry.*key.member = fields.number<std::uint32_t>(key.name, 0, 1).value_or(0) == 1;
+  entry.position_mm = fields.number<double>("position_mm", -kFarthestMm, kFarthestMm);
+  entry.said_count = fields.number<int>("said_count", 0, kMostInstances);
+  if (!fields.at_end()) refuse("line", "has too many fields");
   return entry;
 }
 

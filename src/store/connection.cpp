@@ -87,14 +87,15 @@ std::string sqlite_connect_string(const std::filesystem::path& folder) {
 }
 
 /// Zeros behind what the log holds: SQLite stops reading at the first frame whose checksum is wrong, and writes over
-/// them. Only the time of a commit depends on it, so what goes wrong here is only logged.
+/// them. Only the time of a commit depends on it, so what goes wrong here is only logged. Written page by page: the
+/// kernel keeps a large write as one large folio, and then walks through all its blocks at each frame.
 void prepare_log(const std::filesystem::path& file, std::uint64_t bytes) {
   // A disk with so little room needs it for what must be written.
   if (free_bytes(file.parent_path()) < 10 * bytes) return;
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (descriptor < 0) return;  // not yet there: nothing was ever written
   std::error_code problem;
-  const std::vector<char> zeros(1 << 20);
+  const std::vector<char> zeros(4096);
   std::uint64_t size = std::filesystem::file_size(file, problem);
   const std::uint64_t before = size;
   bool good = !problem;

@@ -62,6 +62,37 @@ TEST_F(DimseFrontTest, what_travels_is_what_is_stored_byte_by_byte) {
   }
 }
 
+TEST_F(DimseFrontTest, an_ipv6_address_is_called_as_it_is_written) {
+  options_.address = "::1";
+  try {
+    start();
+  } catch (const Error& error) {
+    GTEST_SKIP() << "no IPv6 on this machine: " << error.what();
+  }
+  for (const char* host : {"::1", "[::1]", "0:0:0:0:0:0:0:1"}) {
+    dimse::Peer six = peer();
+    six.host = host;
+    dimse::Scu scu(six, "CT1", dimse::proposals_for({ct()}));
+    EXPECT_EQ(scu.store(ct()).code, 0) << host;
+  }
+  EXPECT_EQ(sink_.objects().size(), 1u);
+  EXPECT_EQ(sink_.objects().begin()->second.origin.address, "::1");
+  const auto code_for = [&](const std::string& host, int port) {
+    dimse::Peer wrong = peer();
+    wrong.host = host;
+    wrong.port = port;
+    wrong.connect_timeout_s = 2;
+    try {
+      dimse::Scu(wrong, "CT1", {{dimse::kVerificationClass, {}}});
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::Internal;
+  };
+  EXPECT_EQ(code_for("::1", 1), ErrorCode::PeerUnreachable) << "nobody listens";
+  EXPECT_EQ(code_for("1:2:3", front_->port()), ErrorCode::RequestInvalid) << "no address";
+}
+
 // HTJ2K, JPEG XL and what comes after: newer than DCMTK 3.6.7, kept all the same.
 TEST_F(DimseFrontTest, a_transfer_syntax_newer_than_the_library_is_kept) {
   Bytes bytes = read_file(all_syntaxes() / "CTImage.dcm_JPEG2000LosslessOnlyTransferSyntax_1.2.840.10008.1.2.4.90.dcm",

@@ -95,6 +95,65 @@ TEST(EntryJson, NothingOfAChildThatWasTakenOverIsBelieved) {
   refused("{", "[");
 }
 
+TEST(EntryLine, ComesBackEqual) {
+  auto entry = some_entry();
+  entry.study_description = "tab\there, line\nthere, back\\slash \\t";
+  entry.stack = "1\\0\\0";
+  entry.stands_alone = true;
+  const auto back = receive::entry_from_line(receive::entry_to_line(entry));
+  EXPECT_EQ(back.study_description, entry.study_description);
+  EXPECT_EQ(receive::entry_to_json(back), receive::entry_to_json(entry));  // all that the other way carries
+  const auto bare = receive::entry_from_line(receive::entry_to_line([&] {
+    auto without = entry;
+    without.position_mm.reset();
+    without.said_count.reset();
+    return without;
+  }()));
+  EXPECT_FALSE(bare.position_mm || bare.said_count);
+}
+
+TEST(EntryLine, IsOneLineAndUtf8WhateverTheTextsHold) {
+  auto entry = some_entry();
+  entry.patient_name = "caf\xE9\nau lait";
+  const std::string line = receive::entry_to_line(entry);
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  EXPECT_EQ(receive::entry_from_line(line).patient_name, "caf?\nau lait");
+}
+
+TEST(EntryLine, NothingOfAChildThatWasTakenOverIsBelieved) {
+  const std::string good = receive::entry_to_line(some_entry());
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    std::string line = good;
+    const auto at = line.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    line.replace(at, from.size(), to);
+    try {
+      receive::entry_from_line(line);
+      FAIL() << "taken: " << line;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::HeaderInvalid);
+    }
+  };
+  refused("\t1.2.3.4.5\t", "\t../../etc/passwd\t");
+  refused("\t1.2.3\t", "\t1.2.3/4\t");
+  refused("\t1.2.3\t", "\t\t");
+  refused("\t1.2.840.10008.1.2.1\t", "\t7 \t");
+  refused("512", "-1");
+  refused("512", "4294967296");
+  refused("512", "51x");
+  refused("-12.625", "1e300");
+  refused("-12.625", "nan");
+  refused("200", "99999999999");
+  refused("\t1\t-12", "\t2\t-12");  // a truth value
+  refused("Müller", std::string("M\0ller", 6));
+  refused("Müller", "M\xFCller");
+  refused("Müller", "M\\xller");
+  refused("Müller", std::string(20'000, 'a'));
+  refused("\t200\t", "\t200");
+  refused("\t200\t", "\t200\tmore\t");
+  EXPECT_THROW(receive::entry_from_line(""), Error);
+}
+
 TEST(EntryJson, ErrorsCrossWithCodeTagAndRemedy) {
   Error error(ErrorCode::HeaderInvalid, "no study");
   error.file("/x/y.dcm").tag("(0020,000D)").remedy("mend it");
