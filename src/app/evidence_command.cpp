@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/host.h"
 #include "evidence/analyses.h"
+#include "evidence/study.h"
 #include "page/plot.h"
 
 namespace rouage::app {
@@ -95,6 +96,50 @@ void add_analysis(CLI::App& group, const evidence::AnalysisEntry& entry, int& ex
   command->callback([&entry, arguments, &exit_code] { exit_code = run_analysis(entry, *arguments); });
 }
 
+struct StudyArguments {
+  evidence::StudyRequest request;
+  std::string plan, out = ".";
+  bool enrol = false;
+};
+
+/// STEM.html, STEM.pdf and STEM.json of the plan STEM.toml.
+int run_study(StudyArguments& arguments) {
+  arguments.request.plan = arguments.plan;
+  if (arguments.enrol) {
+    fmt::print("{}\n", evidence::register_study(arguments.plan).string());
+    return 0;
+  }
+  const evidence::StudyReport report = evidence::run_study(arguments.request);
+  const fs::path out = arguments.out;
+  fs::create_directories(out);
+  const std::string stem = fs::path(arguments.plan).stem().string();
+  write_text(out / (stem + ".html"), report.html);
+  write_file_atomic(out / (stem + ".pdf"), report.pdf);
+  write_text(out / (stem + ".json"), report.json);
+  fmt::print("{}", report.summary);
+  for (const char* ending : {".html", ".pdf", ".json"}) fmt::print("{}\n", (out / (stem + ending)).string());
+  return 0;
+}
+
+void add_study(CLI::App& group, int& exit_code) {
+  CLI::App* command = group.add_subcommand(
+      "study", "Run a study as it was registered, and tell it in one report. Docs: docs/formats/evidence-study.md");
+  const auto arguments = std::make_shared<StudyArguments>();
+  arguments->request.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  command->add_option("FILE", arguments->plan, "the plan, TOML")->required();
+  command->add_flag("--register", arguments->enrol,
+                    "write the lock: digests of the plan and of its data; runs nothing");
+  command->add_flag("--unregistered", arguments->request.unregistered,
+                    "run although it was not registered or has changed since; the report says so");
+  command->add_option("--out", arguments->out, "folder of the report")->capture_default_str();
+  command->add_option("--language", arguments->request.language, "of the report")
+      ->check(CLI::IsMember({"en", "fr"}))
+      ->capture_default_str();
+  command->add_option("--threads", arguments->request.threads, "the answer does not depend on it")
+      ->check(CLI::Range(1, 1024));
+  command->callback([arguments, &exit_code] { exit_code = run_study(*arguments); });
+}
+
 }  // namespace
 
 void add_evidence(CLI::App& program, int& exit_code) {
@@ -102,6 +147,7 @@ void add_evidence(CLI::App& program, int& exit_code) {
       "evidence", "How good is it, on these cases? Statistics from CSV, each figure with its interval and method");
   group->require_subcommand(1);
   for (const evidence::AnalysisEntry& entry : evidence::all_analyses()) add_analysis(*group, entry, exit_code);
+  add_study(*group, exit_code);
 }
 
 }  // namespace rouage::app

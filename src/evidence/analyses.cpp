@@ -6,8 +6,11 @@
 
 #include "base/error.h"
 #include "evidence/agreement.h"
+#include "evidence/assistance.h"
 #include "evidence/calibration.h"
 #include "evidence/diagnostic.h"
+#include "evidence/mrmc.h"
+#include "evidence/report.h"
 #include "evidence/roc.h"
 #include "evidence/survival.h"
 
@@ -23,7 +26,9 @@ const OptionEntry& declared(const AnalysisEntry& entry, const std::string& name)
 }  // namespace
 
 const std::vector<AnalysisEntry>& all_analyses() {
-  static const std::vector<AnalysisEntry> kAnalyses{diagnostic_entry(), roc_entry(), calibration_entry(), agreement_entry(), survival_entry()};
+  static const std::vector<AnalysisEntry> kAnalyses{diagnostic_entry(), roc_entry(),        calibration_entry(),
+                                                    agreement_entry(),  assistance_entry(), survival_entry(),
+                                                    mrmc_entry(),       report_entry()};
   return kAnalyses;
 }
 
@@ -36,7 +41,7 @@ const AnalysisEntry* find_analysis(const std::string& name) {
 std::string option_text(const AnalysisEntry& entry, const AnalysisRequest& request, const std::string& name) {
   const OptionEntry& option = declared(entry, name);
   const auto given = request.options.find(name);
-  const std::string value = given == request.options.end() ? option.initial : given->second;
+  std::string value = given == request.options.end() ? option.initial : given->second;
   if (!option.words.empty() && !value.empty() &&
       std::find(option.words.begin(), option.words.end(), value) == option.words.end()) {
     std::string known;

@@ -127,9 +127,13 @@ TEST(RocOnFilms, AsPRoc) {
       "p <- auc(a, partial.auc=c(1, .9), partial.auc.correct=TRUE);"
       "s <- coords(a, x=.9, input='specificity', ret='sensitivity', transpose=FALSE)[1,1];"
       "cat(sprintf('%.12f', c(c[2], c[1], c[3], t$p.value, auc(f)-auc(m), sqrt(var(f)+var(m)), p, s)))";
-  std::istringstream peer(output_of("Rscript -e \"" + script + "\" 2>/dev/null"));
+  // A file: the shell would take the $ of R for its own.
+  const fs::path r = scratch("proc.R");
+  std::ofstream(r) << script;
+  std::istringstream peer(output_of("Rscript '" + r.string() + "' 2>/dev/null"));
   std::vector<double> want;
   for (double x = 0; peer >> x;) want.push_back(x);
+  fs::remove(r);
   ASSERT_EQ(want.size(), 8U);
   const fs::path head = scratch("head.csv");
   ASSERT_EQ(std::system(("head -4001 '" + films().string() + "' > '" + head.string() + "'").c_str()), 0);
