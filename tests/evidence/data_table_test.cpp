@@ -25,6 +25,7 @@ TEST(DataTable, ExcelInFrenchHasSemicolonsDecimalCommasAndAMark) {
   EXPECT_FALSE(*table.flag(1, 2));
 }
 
+// EVI-6
 TEST(DataTable, NamesLineColumnAndCell) {
   const auto table = DataTable::parse("case,score\n1,2\n\n2,many\n", "scores.csv");
   try {
@@ -61,6 +62,7 @@ TEST(DataTable, RefusesWhatItWouldHaveToGuess) {
   EXPECT_THROW(table.column("b"), Error);
 }
 
+// EVI-1
 TEST(Outcome, JsonHasTheAgreedKeysAndNoNaN) {
   Outcome outcome{.analysis = "roc"};
   outcome.estimates.push_back(

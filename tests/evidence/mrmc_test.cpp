@@ -30,6 +30,7 @@ const Figure& figure_at(const Outcome& outcome, const std::string& name, const s
   throw std::runtime_error("no " + name + " of " + stratum);
 }
 
+// EVI-4
 TEST(MrmcAnalysis, OfVanDykeGivesAllThreeAnalyses) {
   if (!fs::exists(data_folder())) GTEST_SKIP() << "no ../shared/data/mrmc (ROUAGE_SHARED_DIR)";
   const Outcome outcome = mrmc(data_folder() / "vandyke.csv", {});
@@ -66,6 +67,7 @@ ErrorCode refusal(const std::string& csv, std::map<std::string, std::string> opt
   return ErrorCode::Internal;
 }
 
+// EVI-6
 TEST(MrmcAnalysis, RefusesTablesThatSayTwoThings) {
   const std::string head = "reader,treatment,case,truth,rating\n";
   EXPECT_EQ(refusal(head + "1,1,a,0,2\n1,2,a,1,3\n"), ErrorCode::TableInvalid) << "two truths";

@@ -198,6 +198,7 @@ TEST(DiagnosticOnFilms, F1DesignWithSimulatedReaders) {
   EXPECT_TRUE(figure(outcome, "f1_reader", "reader=R2").lower);
 }
 
+// EVI-1
 TEST(Roc, DegenerateTablesHaveADefinedAnswer) {
   const Figure one = figure(run("roc", "case,truth,score\n1,1,0.2\n2,1,0.4\n", {}), "auc", "");
   EXPECT_FALSE(one.value);
@@ -289,6 +290,7 @@ TEST(Diagnostic, PairedAnswersAndStrata) {
 
 /// Each case four times in its patient: intervals by patient are about as wide as those of one case each; exact ones
 /// of all rows would be half as wide.
+// EVI-2
 TEST(Diagnostic, RepeatingPatientsWidenTheInterval) {
   std::string once = "patient,truth,score\n", four = once;
   for (int i = 0; i < 200; ++i) {

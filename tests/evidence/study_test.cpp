@@ -87,6 +87,7 @@ TEST(Multiplicity, holm_and_hochberg_are_those_of_r_p_adjust) {
   expect(adjusted_hochberg({}), {});
 }
 
+// EVI-7
 TEST_F(Study, runs_only_as_registered_and_says_so_where_not) {
   const fs::path file = plan(hypothesis("H1", "figure = \"cohen_kappa\"\nabove = 0.6\n"));
   EXPECT_EQ(code_of([&] { run_study({.plan = file}); }), ErrorCode::ConfigInvalid);  // never registered
@@ -104,6 +105,7 @@ TEST_F(Study, runs_only_as_registered_and_says_so_where_not) {
   EXPECT_NE(exploratory.html.find("data that changed since registration: ratings"), std::string::npos);
 }
 
+// EVI-7
 TEST_F(Study, a_plan_changed_after_registration_is_refused) {
   register_study(plan(""));
   const fs::path file = plan("[multiplicity]\nalpha = 0.1\n");
@@ -142,6 +144,7 @@ TEST_F(Study, gates_close_behind_the_first_that_is_not_shown) {
   EXPECT_EQ(json["hypotheses"][0]["why"], "a hypothesis before it is not shown");
 }
 
+// EVI-8
 TEST(Decide, tests_are_adjusted_and_their_direction_counts) {
   StudyPlan plan;
   plan.multiplicity = "holm";
@@ -159,6 +162,7 @@ TEST(Decide, tests_are_adjusted_and_their_direction_counts) {
   EXPECT_FALSE(decisions[2].shown);  // 0.003, but the other way
 }
 
+// EVI-8
 TEST_F(Study, an_analysis_that_cannot_be_run_is_told_and_its_hypothesis_is_not_shown) {
   const fs::path file = plan(
       "[[analysis]]\nname = \"bad\"\nkind = \"agreement\"\ninputs = {input = \"ratings\"}\n"

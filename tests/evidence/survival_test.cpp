@@ -91,6 +91,7 @@ TEST(SurvivalAnalysis, WordsBecomeIndicatorsAndMissingRowsAreSaid) {
   EXPECT_NE(notes.find("1 rows"), std::string::npos);
 }
 
+// EVI-5
 TEST(SurvivalAnalysis, SeparationHasAWordInsteadOfANumber) {
   std::string csv = "time,event,x\n";
   for (int i = 1; i <= 20; ++i) csv += std::to_string(i) + (i <= 10 ? ",1,1\n" : ",0,0\n");

@@ -173,6 +173,7 @@ TEST(Plot, svg_is_well_formed_xml) {
   EXPECT_FALSE(well_formed("<svg>"));  // the check can fail
 }
 
+// EVI-9
 TEST(Plot, hostile_names_are_text_and_nothing_else) {
   Plot plot = roc();
   const std::string attack = "</title><script>alert(1)</script>\"' onload=\"x\" & \x01 \xff \xed\xa0\x80 \xef\xbf\xbf";
@@ -273,6 +274,7 @@ TEST(Plot, a_million_points_are_thinned_without_changing_the_shape) {
   EXPECT_LT(plot_svg(plot, {}).size(), 1'500'000U);
 }
 
+// EVI-9
 TEST(Plot, colours_stand_out_from_paper_and_differ_by_more_than_colour) {
   const auto linear = [](double c) { return c <= 0.04045 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4); };
   std::set<std::pair<std::vector<double>, int>> looks;
@@ -330,6 +332,7 @@ TEST(Plot, many_rows_make_the_picture_higher_and_keep_each_name) {
   for (int i = 1; i <= 140; ++i) EXPECT_NE(svg.find(">r" + std::to_string(i) + "<"), std::string::npos) << i;
 }
 
+// EVI-9
 TEST(Plot, the_page_needs_no_other_file) {
   const std::string html = plots_html(gallery(), "All", {});
   for (const char* outside : {"src=", "@import", "url(", "https://", "<link", " style=\"", " onclick"})

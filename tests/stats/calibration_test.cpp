@@ -90,6 +90,7 @@ TEST(CalibrationLine, HoldsItsLevelAndFindsTheDistortion) {
 }
 
 /// Each case twice in its patient: the sandwich stays as it was, the plain error shrinks.
+// EVI-2
 TEST(CalibrationLine, CopiesInAPatientAddNoCertainty) {
   Random random(10);
   Sample s = sample_of(random, 300);

@@ -57,6 +57,7 @@ TEST(Distributions, NoncentralFIsThePowerOfAnFTest) {
   EXPECT_LT(noncentral_f_upper(3.2, 2, 17.5, 6), 0.7);
 }
 
+// EVI-3
 TEST(Random, SameSeedAndStreamSameDrawsWhateverTheThreads) {
   const auto draw_all = [](int threads) {
     std::vector<std::uint64_t> draws(1000);

@@ -289,6 +289,7 @@ std::size_t check_iowa(const std::string& dataset, const std::string& metric, co
          check(dataset, metric, "RRFC", analysis_values(s, readers, Generality::readers));
 }
 
+// EVI-4
 TEST_F(Published, VanDykeAsTheIowaProgramPrintsIt) {
   const RocData data = vandyke(Nesting::crossed);
   const std::vector<CellFigure> cells = area_cells(data);

@@ -83,6 +83,7 @@ TEST(Auc, ClusteredWithOneCaseAPatientIsDeLong) {
 }
 
 /// A case copied into its patient adds nothing: the clustered error stays, the plain one shrinks.
+// EVI-2
 TEST(Auc, CopiesInAPatientAddNoCertainty) {
   Random random(8);
   Sample s = sample_of(random, 100, 1);

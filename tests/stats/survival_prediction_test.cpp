@@ -163,6 +163,7 @@ TEST(SurvivalPrediction, WithoutCensoringNothingIsWeighted) {
 }
 
 /// The same bytes with one thread and with three; the interval holds the figure.
+// EVI-3
 TEST(SurvivalPrediction, DrawsDoNotDependOnThreads) {
   Predictions p = simulated(4);
   for (auto& e : p.event) e = e > 0;

@@ -402,6 +402,7 @@ TEST(Cox, ResidualsSumToNothing) {
     }
 }
 
+// EVI-5
 TEST(Cox, SaysWhichCoefficientHasNoBoundAndWhichIsAliased) {
   std::vector<double> time, x;
   std::vector<std::uint8_t> event;

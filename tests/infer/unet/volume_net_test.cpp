@@ -237,6 +237,7 @@ TEST_P(RandomNet, ARunLeavesNothingForTheNext) {
   EXPECT_EQ(answer(net, a), first);
 }
 
+// SEG-11
 TEST(VolumeNet, NamesTheOperatorThatItDoesNotComputeAndGivesWay) {
   ROUAGE_NEEDS_PYTHON;
   const NetFolder folder;
@@ -347,6 +348,7 @@ TEST(VolumeNet, ItsThreadsSleepBetweenRuns) {
   EXPECT_LT(now() - before, 0.1) << "seconds of processor in half a second of waiting";
 }
 
+// SEG-11
 TEST(SelfCheck, SeesAWrongChannelAndANumberThatIsNone) {
   std::vector<float> peer = normal_patch(4000, 5), ours = peer;
   EXPECT_TRUE(unet::compare_logits(ours, peer, Precision::f32).agrees);
