@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Durable receive including the index, beside `storescp --fork` (which neither syncs nor indexes) and Orthanc.
 
-    bench/gateway_receive.py [--rounds 5] [--images 500] [--associations 1,4,8] [--json]
+    bench/gateway_receive.py [--rounds 5] [--images 500] [--associations 1,4,8] [--flushing] [--json]
 
 Interleaved rounds in one run: in each round every receiver takes the same 525 KB CT slices once with each number of
 associations, into a fresh folder, from DCMTK's storescu (one process an association), all with TCP_NODELAY=1. A receiver is measured when
 the machine has come to rest after its start (Rouage's worker loads its models then, Orthanc its plugins). Medians, all
 values beside them. What counts is images a second from the first sender's start to the last one's end. Every run checks
-that all images were acknowledged, and Rouage's that they are in its index.
+that all images were acknowledged, and Rouage's that they are in its index. --flushing adds the same storescp made to
+flush each file (fsync before fclose, by a preloaded library): what durability alone costs on this disk.
 """
 import argparse
 import json
@@ -51,6 +52,31 @@ class StoreScp:
 
     def stop(self):
         self.scp.stop()
+
+
+class FlushingStoreScp(StoreScp):
+    LIBRARY = """#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int fclose(FILE* file) {
+  int (*next)(FILE*) = (int (*)(FILE*))dlsym(RTLD_NEXT, "fclose");
+  if ((fcntl(fileno(file), F_GETFL) & O_ACCMODE) != O_RDONLY && (fflush(file) != 0 || fsync(fileno(file)) != 0)) _exit(9);
+  return next(file);
+}
+"""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True)
+        library = folder.parent / "flushing.so"
+        if not library.exists():
+            subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)], input=self.LIBRARY, text=True, check=True)
+        os.environ["LD_PRELOAD"] = str(library)
+        try:
+            super().__init__(folder / "received")
+        finally:
+            del os.environ["LD_PRELOAD"]
 
 
 class Orthanc:
@@ -121,9 +147,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--associations", default="1,4,8")
+    parser.add_argument("--flushing", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     counts = [int(n) for n in arguments.associations.split(",")]
+    if arguments.flushing:
+        RECEIVERS["storescp flushing"] = FlushingStoreScp
     kinds = [k for k in RECEIVERS if k != "orthanc" or peers.orthanc_installed()]
     folder = work_folder("bench-receive")
     files = [s.path for s in samples.ct_series(folder / "ct", "bench", arguments.images, pixels=512)]
