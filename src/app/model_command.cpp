@@ -28,16 +28,6 @@ std::vector<fs::path> model_folders() {
   return {product_folder() / "models"};
 }
 
-Json summary_of(const infer::Package& package) {
-  return {{"name", package.name},
-          {"version", package.version},
-          {"cog", package.cog},
-          {"maker", package.maker},
-          {"licence", package.licence},
-          {"digest", package.digest},
-          {"folder", package.folder.string()}};
-}
-
 int list_models(bool as_json) {
   TextTable table({"name", "version", "cog", "digest", "folder"}, "<<<<<");
   Json rows = Json::array();
@@ -53,12 +43,12 @@ int list_models(bool as_json) {
         if (infer::is_nnunet_package(path)) {
           const infer::NnunetPackage package = infer::check_nnunet_package(path);
           table.row({package.name, package.version, package.cog, package.digest.substr(0, 16), path.string()});
-          rows.push_back(nnunet_summary(package));
+          rows.push_back(package_summary(package));
           continue;
         }
         const infer::Package package = infer::read_package(path);
         table.row({package.name, package.version, package.cog, package.digest.substr(0, 16), path.string()});
-        rows.push_back(summary_of(package));
+        rows.push_back(package_summary(package));
       } catch (const Error& error) {
         ++bad;
         std::fprintf(stderr, "refused: %s\n", error.what());
@@ -90,7 +80,7 @@ int show_model(const ModelArguments& arguments) {
   if (infer::is_nnunet_package(folder)) return show_nnunet_model(folder, arguments.json);
   const infer::Package package = infer::read_package(folder);
   if (arguments.json) {
-    Json json = summary_of(package);
+    Json json = package_summary(package);
     json["intended_use"] = package.intended_use;
     json["outputs"] = Json::array();
     for (const infer::PackageOutput& output : package.outputs) json["outputs"].push_back(output_json(output));
@@ -200,7 +190,7 @@ int import_model(ModelArguments& arguments) {
   if (!arguments.name.empty()) options.name = arguments.name;
   const infer::Package package = infer::import_torchxrayvision(arguments.onnx, options, arguments.out);
   if (arguments.json)
-    fmt::print("{}\n", summary_of(package).dump());
+    fmt::print("{}\n", package_summary(package).dump());
   else
     fmt::print("{}: package {} {} (digest {})\nuse it: rouage analyze FILM --out DIR --model {}\n", arguments.out,
                package.name, package.version, package.digest.substr(0, 16), arguments.out);

@@ -51,22 +51,12 @@ Line net_check(const infer::NnunetModel& model, const infer::NnunetFold& fold) {
 
 }  // namespace
 
-Json nnunet_summary(const infer::NnunetPackage& package) {
-  return {{"name", package.name},
-          {"version", package.version},
-          {"cog", package.cog},
-          {"maker", package.maker},
-          {"licence", package.licence},
-          {"digest", package.digest},
-          {"folder", package.folder.string()}};
-}
-
 int import_nnunet_model(const fs::path& folder, const fs::path& out, const infer::NnunetImportOptions& options,
                         bool as_json) {
   const infer::NnunetImportReport report = infer::import_nnunet(folder, out, options);
   for (const std::string& warning : report.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
   if (as_json) {
-    Json json = nnunet_summary(report.package);
+    Json json = package_summary(report.package);
     json["configuration"] = report.package.configuration;
     json["architecture"] = report.architecture;
     json["folds"] = Json::array();
@@ -92,7 +82,7 @@ int import_nnunet_model(const fs::path& folder, const fs::path& out, const infer
 int show_nnunet_model(const fs::path& folder, bool as_json) {
   const infer::NnunetPackage package = infer::check_nnunet_package(folder);
   if (as_json) {
-    Json json = nnunet_summary(package);
+    Json json = package_summary(package);
     json["intended_use"] = package.intended_use;
     json["configuration"] = package.configuration;
     json["trainer"] = package.trainer;

@@ -9,7 +9,17 @@
 
 namespace rouage::app {
 
-nlohmann::ordered_json nnunet_summary(const infer::NnunetPackage& package);
+/// What `model list` says of a package of either kind.
+template <class Package>
+nlohmann::ordered_json package_summary(const Package& package) {
+  return {{"name", package.name},
+          {"version", package.version},
+          {"cog", package.cog},
+          {"maker", package.maker},
+          {"licence", package.licence},
+          {"digest", package.digest},
+          {"folder", package.folder.string()}};
+}
 /// Each returns the exit code and prints to standard output.
 int import_nnunet_model(const std::filesystem::path& folder, const std::filesystem::path& out,
                         const infer::NnunetImportOptions& options, bool as_json);

@@ -147,7 +147,8 @@ void Item::append_to(Bytes& out) const {
   }
 }
 
-Bytes file_bytes(const Item& dataset, const std::string& sop_class_uid, const std::string& sop_instance_uid) {
+Bytes file_head(const std::string& sop_class_uid, const std::string& sop_instance_uid,
+                std::string_view transfer_syntax) {
   if (!valid_uid(sop_class_uid))
     throw Error(ErrorCode::WriteInvalid, "no SOP Class UID").tag("(0008,0016) SOPClassUID");
   if (!valid_uid(sop_instance_uid))
@@ -158,7 +159,7 @@ Bytes file_bytes(const Item& dataset, const std::string& sop_class_uid, const st
   meta.bytes(DcmTagKey(0x0002, 0x0001), "OB", {0, 1});
   meta.uid(DcmTagKey(0x0002, 0x0002), sop_class_uid);
   meta.uid(DcmTagKey(0x0002, 0x0003), sop_instance_uid);
-  meta.uid(DcmTagKey(0x0002, 0x0010), kExplicitLittleEndian);
+  meta.uid(DcmTagKey(0x0002, 0x0010), transfer_syntax);
   meta.uid(DcmTagKey(0x0002, 0x0012), implementation);
   meta.text(DcmTagKey(0x0002, 0x0013), "SH", kImplementationVersion);
   Bytes group;
@@ -170,6 +171,11 @@ Bytes file_bytes(const Item& dataset, const std::string& sop_class_uid, const st
   for (const char c : std::string_view("DICM")) out.push_back(static_cast<std::uint8_t>(c));
   length.append_to(out);
   out.insert(out.end(), group.begin(), group.end());
+  return out;
+}
+
+Bytes file_bytes(const Item& dataset, const std::string& sop_class_uid, const std::string& sop_instance_uid) {
+  Bytes out = file_head(sop_class_uid, sop_instance_uid, kExplicitLittleEndian);
   dataset.append_to(out);
   return out;
 }

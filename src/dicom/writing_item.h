@@ -50,7 +50,12 @@ class Item {
   std::map<std::uint32_t, Element> elements_;
 };
 
-/// Preamble, "DICM", file meta group (our implementation class UID and version name) and the data set.
+/// Preamble, "DICM" and file meta group (our implementation class UID and version name).
+/// Errors: WriteInvalid for UIDs that are empty or no UIDs.
+Bytes file_head(const std::string& sop_class_uid, const std::string& sop_instance_uid,
+                std::string_view transfer_syntax);
+
+/// The head and the data set, explicit VR little endian.
 /// Errors: WriteInvalid for UIDs that are empty or no UIDs.
 Bytes file_bytes(const Item& dataset, const std::string& sop_class_uid, const std::string& sop_instance_uid);
 

@@ -20,6 +20,18 @@ Figure figure_of(const stats::Accuracy& a, const std::string& stratum, double le
           .why = a.why};
 }
 
+/// A figure whose interval was drawn, or why it has none.
+void set_drawn(Figure& figure, double value, const stats::BootstrapInterval& interval, const char* undefined) {
+  if (!std::isfinite(value)) {
+    figure.why = undefined;
+    return;
+  }
+  figure.value = value;
+  figure.lower = interval.lower;
+  figure.upper = interval.upper;
+  figure.why = interval.why;
+}
+
 /// Empty: no bootstrap.
 std::optional<stats::BootstrapPlan> plan_of(const DiagnosticRequest& asked, bool clustered) {
   if (asked.bootstrap == "none" || (asked.bootstrap == "auto" && !clustered)) return std::nullopt;
@@ -144,14 +156,7 @@ void add_means(Outcome& outcome, const std::vector<Answers>& findings, const Dia
                   .level = asked.common.level,
                   .method = bootstrap_name(plan, clustered, false),
                   .n = cases};
-    if (std::isfinite(values[f])) {
-      figure.value = values[f];
-      figure.lower = intervals[f].lower;
-      figure.upper = intervals[f].upper;
-      figure.why = intervals[f].why;
-    } else {
-      figure.why = "not defined for a finding";
-    }
+    set_drawn(figure, values[f], intervals[f], "not defined for a finding");
     outcome.estimates.push_back(std::move(figure));
   }
 }
@@ -225,14 +230,7 @@ void add_readers(Outcome& outcome, const DataTable& table, const std::vector<std
                     .level = asked.common.level,
                     .method = "F1 against the other readers; " + bootstrap_name(plan, !rows.patient.empty(), false),
                     .n = rows.patients()};
-      if (std::isfinite(values[f])) {
-        figure.value = values[f];
-        figure.lower = intervals[f].lower;
-        figure.upper = intervals[f].upper;
-        figure.why = intervals[f].why;
-      } else {
-        figure.why = "a pair of readers has no positive answer";
-      }
+      set_drawn(figure, values[f], intervals[f], "a pair of readers has no positive answer");
       outcome.estimates.push_back(std::move(figure));
     }
   }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/host.h"
+#include "infer/wire.h"
 
 namespace rouage::infer {
 namespace {
@@ -15,70 +16,8 @@ namespace {
 constexpr std::uint64_t kFileCap = 1024 * kMebibyte;
 constexpr int kDepthCap = 8;  // subgraphs in subgraphs: real models have two
 
-/// One field of a protobuf message.
-struct Field {
-  std::uint32_t number = 0;
-  int wire = 0;
-  std::uint64_t value = 0;                ///< wire type 0
-  std::span<const std::uint8_t> content;  ///< wire type 2
-};
-
 [[noreturn]] void malformed(const char* what) {
   throw Error(ErrorCode::ModelInvalid, std::string("not an ONNX file: ") + what);
-}
-
-class Message {
- public:
-  explicit Message(std::span<const std::uint8_t> bytes) : rest_(bytes) {}
-
-  bool next(Field& field) {
-    if (rest_.empty()) return false;
-    const std::uint64_t key = varint();
-    field = {
-        .number = static_cast<std::uint32_t>(key >> 3), .wire = static_cast<int>(key & 7), .value = 0, .content = {}};
-    if (field.number == 0 || (key >> 3) > 0x1FFFFFFF) malformed("a field number out of range");
-    switch (field.wire) {
-      case 0:
-        field.value = varint();
-        break;
-      case 1:
-        field.content = take(8);
-        break;
-      case 2:
-        field.content = take(varint());
-        break;
-      case 5:
-        field.content = take(4);
-        break;
-      default:
-        malformed("an unknown wire type");
-    }
-    return true;
-  }
-
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const std::uint8_t byte = take(1)[0];
-      value |= std::uint64_t{byte & 0x7FU} << shift;
-      if ((byte & 0x80) == 0) return value;
-    }
-    malformed("a number of more than 64 bits");
-  }
-  bool empty() const { return rest_.empty(); }
-
- private:
-  std::span<const std::uint8_t> take(std::uint64_t count) {
-    if (count > rest_.size()) malformed("it ends too early");
-    const auto taken = rest_.first(static_cast<std::size_t>(count));
-    rest_ = rest_.subspan(static_cast<std::size_t>(count));
-    return taken;
-  }
-  std::span<const std::uint8_t> rest_;
-};
-
-std::string text(std::span<const std::uint8_t> content) {
-  return {content.begin(), content.end()};
 }
 
 std::uint64_t number(const std::string& digits) {

@@ -14,8 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path data_folder() {
-  const char* shared = std::getenv("ROUAGE_SHARED_DIR");
-  return fs::path(shared != nullptr ? shared : "/work/shared") / "data" / "mrmc";
+  return fs::path(ROUAGE_SHARED_DIR) / "data" / "mrmc";
 }
 
 Outcome mrmc(const fs::path& input, std::map<std::string, std::string> options, const fs::path& marks = {}) {

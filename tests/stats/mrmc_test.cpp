@@ -41,8 +41,7 @@ std::vector<Row> read_csv(const std::string& path) {
 }
 
 std::string data_folder() {
-  const char* shared = std::getenv("ROUAGE_SHARED_DIR");
-  return std::string(shared != nullptr ? shared : "/work/shared") + "/data/mrmc/";
+  return std::string(ROUAGE_SHARED_DIR) + "/data/mrmc/";
 }
 
 struct RocData {

@@ -19,10 +19,6 @@ namespace {
 /// Fastest level: label planes are runs, on which the higher levels gain a few percent for several times the time.
 constexpr int kDeflateLevel = 1;
 
-bool valid_uid(std::string_view uid) {
-  return !uid.empty() && uid.size() <= 64 && uid.find_first_not_of("0123456789.") == std::string_view::npos;
-}
-
 struct DeflateEnd {
   void operator()(z_stream* stream) const { deflateEnd(stream); }
 };
@@ -93,30 +89,6 @@ void append_u32(Bytes& out, std::uint32_t value) {
 void append_tag(Bytes& out, const DcmTagKey& tag) {
   append_u16(out, tag.getGroup());
   append_u16(out, tag.getElement());
-}
-
-Bytes file_meta(const std::string& sop_class_uid, const std::string& sop_instance_uid,
-                std::string_view transfer_syntax) {
-  if (!valid_uid(sop_class_uid))
-    throw Error(ErrorCode::WriteInvalid, "no SOP Class UID").tag("(0008,0016) SOPClassUID");
-  if (!valid_uid(sop_instance_uid))
-    throw Error(ErrorCode::WriteInvalid, "no SOP Instance UID").tag("(0008,0018) SOPInstanceUID");
-  Item meta;  // the same implementation as in writing_item.cpp
-  meta.bytes(DcmTagKey(0x0002, 0x0001), "OB", {0, 1});
-  meta.uid(DcmTagKey(0x0002, 0x0002), sop_class_uid);
-  meta.uid(DcmTagKey(0x0002, 0x0003), sop_instance_uid);
-  meta.uid(DcmTagKey(0x0002, 0x0010), transfer_syntax);
-  meta.uid(DcmTagKey(0x0002, 0x0012), derived_uid({"rouage", "implementation class"}));
-  meta.text(DcmTagKey(0x0002, 0x0013), "SH", "ROUAGE_0_1");
-  Bytes group;
-  meta.append_to(group);
-  Item length;
-  length.unsigned_longs(DcmTagKey(0x0002, 0x0000), {static_cast<std::uint32_t>(group.size())});
-  Bytes out(128, 0);
-  for (const char c : std::string_view("DICM")) out.push_back(static_cast<std::uint8_t>(c));
-  length.append_to(out);
-  out.insert(out.end(), group.begin(), group.end());
-  return out;
 }
 
 Bytes implicit_bytes(std::span<const std::uint8_t> explicit_bytes) {

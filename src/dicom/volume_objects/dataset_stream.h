@@ -24,11 +24,6 @@ void append_u16(Bytes& out, std::uint16_t value);
 void append_u32(Bytes& out, std::uint32_t value);
 void append_tag(Bytes& out, const DcmTagKey& tag);
 
-/// Preamble, DICM and the meta group, for any transfer syntax (writing_item's file_bytes knows one).  Errors:
-/// WriteInvalid.
-Bytes file_meta(const std::string& sop_class_uid, const std::string& sop_instance_uid,
-                std::string_view transfer_syntax);
-
 /// Explicit VR little endian with explicit lengths (what Item writes) as implicit VR little endian.
 Bytes implicit_bytes(std::span<const std::uint8_t> explicit_bytes);
 

@@ -152,8 +152,7 @@ Bytes write_rtstruct(const RtStructObject& object) {
   add_coding_schemes(before);
   after.code_string(DCM_ApprovalStatus, "UNAPPROVED");
 
-  Bytes out =
-      stream::file_meta(std::string(kRtStructureSet), object.frame.sop_instance_uid, stream::kImplicitLittleEndian);
+  Bytes out = file_head(std::string(kRtStructureSet), object.frame.sop_instance_uid, stream::kImplicitLittleEndian);
   const auto append = [&out](const Bytes& bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); };
   Bytes part;
   before.append_to(part);

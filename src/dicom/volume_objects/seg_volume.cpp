@@ -210,8 +210,8 @@ SegWritten write_seg_volume(const SegVolumeObject& object, const LabelSource& la
     written.bytes += bytes.size();
     sink(bytes);
   };
-  const Bytes meta = stream::file_meta(std::string(sop_class), object.frame.sop_instance_uid,
-                                       deflate ? stream::kDeflatedLittleEndian : stream::kExplicitLittleEndian);
+  const Bytes meta = file_head(std::string(sop_class), object.frame.sop_instance_uid,
+                               deflate ? stream::kDeflatedLittleEndian : stream::kExplicitLittleEndian);
   take(meta);
   const std::size_t count = blocks.count();
   stream::BufferPool pool;

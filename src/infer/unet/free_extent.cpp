@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "infer/unet/graph.h"
-#include "infer/unet/wire.h"
+#include "infer/wire.h"
 
 namespace rouage::infer::unet {
 namespace {

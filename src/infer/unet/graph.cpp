@@ -12,7 +12,7 @@
 #include "base/service.h"
 #include "infer/float16.h"
 #include "infer/unet/onnx_records.h"
-#include "infer/unet/wire.h"
+#include "infer/wire.h"
 
 namespace rouage::infer::unet {
 namespace {

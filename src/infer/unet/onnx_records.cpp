@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "infer/onnx_file.h"
-#include "infer/unet/wire.h"
+#include "infer/wire.h"
 
 namespace rouage::infer::unet {
 namespace {

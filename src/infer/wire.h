@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace rouage::infer::unet {
+namespace rouage::infer {
 
 struct Field {
   std::uint32_t number = 0;
@@ -39,4 +39,4 @@ std::string text(std::span<const std::uint8_t> content);
 void append_varint(std::string& bytes, std::uint64_t value);
 void append_field(std::string& bytes, std::uint32_t number, std::string_view content);
 
-}  // namespace rouage::infer::unet
+}  // namespace rouage::infer

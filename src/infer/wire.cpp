@@ -1,11 +1,11 @@
-#include "infer/unet/wire.h"
+#include "infer/wire.h"
 
 #include <span>
 #include <string_view>
 
 #include "base/error.h"
 
-namespace rouage::infer::unet {
+namespace rouage::infer {
 namespace {
 
 [[noreturn]] void malformed(const char* what) {
@@ -66,4 +66,4 @@ void append_field(std::string& bytes, std::uint32_t number, std::string_view con
   bytes.append(content);
 }
 
-}  // namespace rouage::infer::unet
+}  // namespace rouage::infer
