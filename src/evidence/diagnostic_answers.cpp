@@ -97,6 +97,7 @@ void add_answers(Outcome& outcome, const Answers& answers, const std::string& st
     const stats::WeighedFigures figures = [&](std::span<const std::uint32_t> times) {
       const stats::Counts now = counts_of(answers.truth, call, times);
       std::vector<double> values;
+      values.reserve(all.size());
       for (const stats::Accuracy& a : all) values.push_back(stats::accuracy_value(a.kind, now));
       return values;
     };
